@@ -1,0 +1,45 @@
+# Two commands on a fresh machine:   make demo   and   make test
+PYTHON ?= python3
+VENV ?= .venv
+RUNS ?= runs/demo
+PYTEST_ARGS ?= -n 2
+DEMO ?= bench --task routing --scenario stationary \
+	--policies random,round_robin,jsq,sect_static,sect_ewma,oracle \
+	--episodes 20 --seed 1000 --out $(RUNS) --overwrite
+
+BIN := $(VENV)/bin
+# torch is never installed unpinned.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test venv lint format types clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed-plot
+	$(BIN)/edge-gym $(DEMO)
+
+test: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+venv: $(VENV)/.installed-dev
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/pyrefly check
+
+clean:
+	rm -rf build dist runs .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp for each set of extras: nothing is installed twice until what is asked for changes.
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[$*]'
+	@touch $@

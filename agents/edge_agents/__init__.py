@@ -1,0 +1,1 @@
+"""Learned controllers and adapters to training libraries; the only package that may import torch."""

@@ -1,0 +1,1 @@
+"""Views of the world for Gymnasium. No physics here."""

@@ -1,0 +1,185 @@
+"""The single view: one world as a `gymnasium.Env`, a batch of one."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from edge_gym.envs.batch import Batch
+from edge_gym.envs.common import check_choice, check_seed, clear, resolve_task
+from edge_gym.errors import ClosedEnv, EdgeGymInputError, EpisodeOver, InvalidAction, ResetNeeded
+from edge_gym.kernel import step as kernel
+from edge_gym.kernel.observe import N_FEATURES
+from edge_gym.kernel.tables import N_TERMS, SECOND, TERMS
+from edge_gym.render import frame, text_frame
+
+
+class EdgeEnv(gymnasium.Env):
+    """One world.
+
+    Args:
+        task: Name of the task; its page documents spaces, reward and info.
+        scenario: Preset name, file, or `Scenario`.
+        illegal: What an illegal action does: "raise" `InvalidAction`, or "decline".
+        render_mode: None, "ansi" or "rgb_array".
+        **overrides: Fields of the scenario.
+
+    Raises:
+        EdgeGymInputError: An argument or the scenario is not valid.
+    """
+
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
+
+    def __init__(
+        self,
+        *,
+        task: str = "routing",
+        scenario: Any = "stationary",
+        illegal: str = "raise",
+        render_mode: str | None = None,
+        **overrides: Any,
+    ) -> None:
+        self.illegal = check_choice("illegal", illegal, ("raise", "decline"))
+        self.render_mode = check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        self.task, self.world = resolve_task(task, scenario, overrides)
+        self.observation_space = self.task.observation_space(self.world.n_nodes)
+        self.action_space = self.task.action_space(self.world.n_nodes)
+        self.batch = Batch(self.world, 1)
+        self._phase = "new"  # new, running, over, closed
+        self._go = np.zeros(1, bool)
+        self._action = np.zeros(1, np.int64)
+        self._reward, self._terms = np.zeros(1), np.zeros((1, N_TERMS))
+        self._dt_s, self._done = np.zeros(1), np.zeros(1, bool)
+        self._shape = (1, self.world.n_nodes + 1, N_FEATURES)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: An int >= 0 begins a sequence of episodes; None goes on with the next one of the sequence (the
+                first time, a sequence from the operating system's entropy). `info["seed"]` names the episode.
+            options: Must be None or empty.
+
+        Returns:
+            Observation (N + 1, F) float32 and info.
+        """
+        if self._phase == "closed":
+            raise ClosedEnv("this environment was closed; make a new one")
+        if options:
+            raise EdgeGymInputError("options", options, "None or empty: this task has no reset options", "reset")
+        if seed is not None:
+            seed = check_seed(seed)
+        super().reset(seed=seed)
+        batch = self.batch
+        if seed is None and self._phase != "new":
+            batch.episodes[0] += 1
+        else:
+            batch.roots[0] = int(self.np_random.integers(2**63)) if seed is None else seed
+            batch.episodes[0] = 0
+        obs = np.empty(self._shape, np.float32)
+        batch.reset(np.ones(1, bool), obs)
+        self._phase = "running"
+        self._terms[:], self._dt_s[0] = 0.0, 0.0
+        return obs[0], self._info()
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Decide, and run to the next decision.
+
+        Args:
+            action: int, the choice.
+
+        Returns:
+            Observation (N + 1, F) float32, reward, terminated (always False), truncated, info.
+
+        Raises:
+            InvalidAction: The action is malformed, or illegal; nothing has changed.
+            ResetNeeded, EpisodeOver, ClosedEnv: There is no running episode.
+        """
+        if self._phase != "running":
+            self._refuse()
+        choice, invalid = self._check_action(action)
+        self._action[0] = choice
+        obs = np.empty(self._shape, np.float32)
+        batch = self.batch
+        kernel.step_rows(
+            self.world.params, batch.state, 0, 1, self._action, self._go, obs, batch.mask,
+            self._reward, self._terms, self._dt_s, self._done,
+        )  # fmt: skip
+        truncated = bool(self._done[0])
+        if truncated:
+            self._phase = "over"
+        info = self._info()
+        if self.illegal == "decline":
+            info["invalid_action"] = invalid
+        return obs[0], float(self._reward[0]), False, truncated, info
+
+    def action_masks(self) -> np.ndarray:
+        """(N + 1,) bool, the choices that are legal now."""
+        return self.batch.mask[0].copy()
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything that moves: an exact save, also in the middle of an episode."""
+        return {**self.batch.get_state(), "phase": self._phase}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go back to what `get_state` returned, here or in another process; the next step is what it was then.
+
+        Raises:
+            EdgeGymInputError: The state belongs to another scenario.
+        """
+        if self._phase == "closed":
+            raise ClosedEnv("this environment was closed; make a new one")
+        check_choice("state['phase']", state.get("phase"), ("new", "running", "over"))
+        self.batch.set_state(state)
+        self._phase = state["phase"]
+
+    def clone(self) -> EdgeEnv:
+        """An independent copy that goes on from here exactly as this environment would."""
+        return copy.deepcopy(self)
+
+    def render(self) -> Any:
+        """The world now: text ("ansi") or an image (H, W, 3) uint8 ("rgb_array")."""
+        if self.render_mode is None:
+            return None
+        draw = text_frame if self.render_mode == "ansi" else frame
+        return draw(self.world, self.batch.state, 0)
+
+    def close(self) -> None:
+        """Refuse further use; may be called again."""
+        self._phase = "closed"
+
+    def _refuse(self) -> None:
+        if self._phase == "new":
+            raise ResetNeeded("call reset() before step()")
+        if self._phase == "over":
+            raise EpisodeOver("the episode is over: call reset() before step()")
+        raise ClosedEnv("this environment was closed; make a new one")
+
+    def _check_action(self, action: Any) -> tuple[int, bool]:
+        if type(action) is not int and not isinstance(action, np.integer):
+            if isinstance(action, bool) or not isinstance(action, int):
+                shown = repr(action)[:80]
+                raise InvalidAction(f"action = {shown}: must be an int in {self.action_space}")
+        if not 0 <= action <= self.world.n_nodes:
+            raise InvalidAction(f"action = {action}: must be in {self.action_space}")
+        if self.batch.mask[0, action]:
+            return int(action), False
+        if self.illegal == "raise":
+            legal = np.flatnonzero(self.batch.mask[0]).tolist()
+            raise InvalidAction(f"action = {action}: is masked out in {self.action_space}; legal now: {clear(legal)}")
+        return self.world.n_nodes, True
+
+    def _info(self) -> dict[str, Any]:
+        world = self.batch.state.world[0]
+        return {
+            "action_mask": self.batch.mask[0].copy(),
+            "reward_terms": dict(zip(TERMS, self._terms[0].tolist(), strict=True)),
+            "dt_s": float(self._dt_s[0]),
+            "time_s": float(world["now_ns"] / SECOND),
+            "seed": int(world["seed"]),
+        }

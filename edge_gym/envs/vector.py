@@ -1,0 +1,253 @@
+"""The primary view: B worlds as one `gymnasium.vector.VectorEnv`, stepped by one compiled call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from edge_gym.envs.batch import Batch, Outcome, episode_seed
+from edge_gym.envs.common import check_choice, check_seed, check_reset_options, clear, resolve_task
+from edge_gym.errors import ClosedEnv, EdgeGymInputError, EpisodeOver, InvalidAction, ResetNeeded
+from edge_gym.kernel.tables import TERMS
+from edge_gym.render import frame, text_frame
+
+MODES = {mode.name.lower(): mode for mode in AutoresetMode}
+
+
+class EdgeVectorEnv(VectorEnv):
+    """B worlds of one scenario. Row b is bit for bit the single environment reset with `info["seed"][b]`.
+
+    Args:
+        num_envs: B, at least 1.
+        task: Name of the task; its page documents spaces, reward and info.
+        scenario: Preset name, file, or `Scenario`.
+        autoreset_mode: "next_step" (default), "same_step" or "disabled", or the `AutoresetMode` member.
+        illegal: What an illegal action does: "raise" `InvalidAction`, or "decline".
+        copy: Return fresh observations (default). With False, two buffers take turns: an observation stays valid
+            until the step after the next.
+        render_mode: None, "ansi" or "rgb_array"; `render()` returns one frame for each world.
+        **overrides: Fields of the scenario.
+
+    Raises:
+        EdgeGymInputError: An argument or the scenario is not valid.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        task: str = "routing",
+        scenario: Any = "stationary",
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        illegal: str = "raise",
+        copy: bool = True,
+        render_mode: str | None = None,
+        **overrides: Any,
+    ) -> None:
+        if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
+            raise EdgeGymInputError("num_envs", num_envs, "an int >= 1")
+        mode = autoreset_mode if isinstance(autoreset_mode, AutoresetMode) else MODES.get(str(autoreset_mode).lower())
+        if mode is None:
+            raise EdgeGymInputError("autoreset_mode", autoreset_mode, f"one of {', '.join(MODES)}")
+        self.metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4, "autoreset_mode": mode}
+        self.illegal = check_choice("illegal", illegal, ("raise", "decline"))
+        self.render_mode = check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        self.task, self.world = resolve_task(task, scenario, overrides)
+        self.num_envs = int(num_envs)
+        self.single_observation_space = self.task.observation_space(self.world.n_nodes)
+        self.single_action_space = self.task.action_space(self.world.n_nodes)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.batch = Batch(self.world, self.num_envs)
+        self.copy = copy
+        self._mode = mode
+        self._buffers = [] if copy else [self.batch.empty_obs(), self.batch.empty_obs()]
+        self._done = np.zeros(self.num_envs, bool)
+        self._begun = np.zeros(self.num_envs, bool)
+        self._rows = np.arange(self.num_envs)
+        self._all = np.ones(self.num_envs, bool)
+        self._all.setflags(write=False)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin new episodes.
+
+        Args:
+            seed: An int from which every row gets its own stream, a list with one seed for each row, or None to go
+                on: the next episode of each row's own sequence.
+            options: `{"reset_mask": (B,) bool}` begins only the rows that are true (mode "disabled").
+
+        Returns:
+            Observations (B, N + 1, F) float32 and info.
+        """
+        self._refuse_closed()
+        which = check_reset_options(options, self.num_envs, self._begun)
+        self._plant(seed, which)
+        obs = self._next_obs()
+        self.batch.reset(which, obs)
+        self.batch.observe(~which, obs)
+        self._begun |= which
+        self._done &= ~which
+        return obs, self._info(self._outcome_of_reset(obs))
+
+    def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """One decision in every world.
+
+        Args:
+            actions: (B,) integers, one choice for each row.
+
+        Returns:
+            Observations (B, N + 1, F) float32, rewards (B,) float64, terminated (B,) bool (always false),
+            truncated (B,) bool, and info, where each key `k` has its `_k` mask.
+
+        Raises:
+            InvalidAction: A choice is malformed, or illegal; no world has changed.
+            ResetNeeded: `reset` has not been called.
+            EpisodeOver: A row is over and the mode is "disabled".
+        """
+        self._refuse_closed()
+        if not self._begun.all():
+            raise ResetNeeded("call reset() before step()")
+        over = self._done
+        if self._mode is AutoresetMode.DISABLED and over.any():
+            raise EpisodeOver(f"row {int(over.argmax())} is over: reset it with options={{'reset_mask': ...}}")
+        choices, invalid = self._check_actions(actions, over)
+        out = self.batch.step(choices, over, self._next_obs())
+        extra: dict[str, Any] = {}
+        if over.any():
+            self._begin_next(over, out.obs)
+        self._done = out.done
+        if self._mode is AutoresetMode.SAME_STEP and out.done.any():
+            extra = self._final(out)
+            self._begin_next(out.done, out.obs)
+            self._done = np.zeros(self.num_envs, bool)
+        info = self._info(out) | extra
+        if self.illegal == "decline":
+            info["invalid_action"], info["_invalid_action"] = invalid, self._all
+        return out.obs, out.reward, np.zeros(self.num_envs, bool), out.done.copy(), info
+
+    def action_masks(self) -> np.ndarray:
+        """(B, N + 1) bool, the choices that are legal now."""
+        return self.batch.mask.copy()
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Everything that moves, as named arrays: an exact save, also in the middle of an episode."""
+        return {**self.batch.get_state(), "done": self._done.copy(), "begun": self._begun.copy()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go back to what `get_state` returned; the next step is what it was then.
+
+        Raises:
+            EdgeGymInputError: The state belongs to another scenario or number of worlds.
+        """
+        self._refuse_closed()
+        self.batch.set_state(state)
+        self._done, self._begun = state["done"].copy(), state["begun"].copy()
+
+    def render(self) -> list[Any] | None:
+        """One frame for each world: a string ("ansi") or an array (H, W, 3) uint8 ("rgb_array")."""
+        if self.render_mode is None:
+            return None
+        draw = text_frame if self.render_mode == "ansi" else frame
+        return [draw(self.world, self.batch.state, b) for b in range(self.num_envs)]
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Nothing is held open."""
+
+    def _refuse_closed(self) -> None:
+        if self.closed:
+            raise ClosedEnv("this environment was closed; make a new one")
+
+    def _plant(self, seed: int | list[int | None] | None, which: np.ndarray) -> None:
+        """Give each row that begins its seed, or let it go on to its next episode."""
+        batch = self.batch
+        if seed is None:
+            batch.episodes[which & self._begun] += 1
+            seeds: list[int | None] = [None if begun else self._fresh() for begun in self._begun]
+        elif isinstance(seed, list | tuple | np.ndarray):
+            if len(seed) != self.num_envs:
+                raise EdgeGymInputError("seed", seed, f"a list of {self.num_envs} seeds, an int, or None", "reset")
+            seeds = [None if s is None else check_seed(s) for s in seed]
+        else:
+            super().reset(seed=check_seed(seed))
+            children = np.random.SeedSequence(check_seed(seed)).spawn(self.num_envs)
+            seeds = [int(child.generate_state(1, np.uint64)[0] >> 1) for child in children]
+        for b in np.flatnonzero(which):
+            if seeds[b] is not None:
+                batch.roots[b], batch.episodes[b] = seeds[b], 0
+            elif not self._begun[b]:
+                batch.roots[b], batch.episodes[b] = self._fresh(), 0
+
+    def _fresh(self) -> int:
+        return int(self.np_random.integers(2**63))
+
+    def _check_actions(self, actions: Any, over: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Choices as (B,) int64 and which were illegal; refuses before anything changes."""
+        try:
+            choices = np.asarray(actions)
+        except (ValueError, TypeError):
+            choices = np.array(None)
+        if choices.shape != (self.num_envs,) or choices.dtype.kind not in "iu":
+            shown = f"{type(actions).__name__} of shape {choices.shape} and dtype {choices.dtype}"
+            raise InvalidAction(f"actions = {shown}: must be {self.num_envs} integers in {self.single_action_space}")
+        choices = choices.astype(np.int64)
+        if over.any():
+            choices[over] = self.world.n_nodes
+        outside = (choices < 0) | (choices > self.world.n_nodes)
+        if outside.any():
+            b = int(outside.argmax())
+            raise InvalidAction(f"actions[{b}] = {choices[b]}: must be in {self.single_action_space}")
+        invalid = ~self.batch.mask[self._rows, choices] & ~over
+        if invalid.any():
+            if self.illegal == "raise":
+                b = int(invalid.argmax())
+                legal = np.flatnonzero(self.batch.mask[b]).tolist()
+                raise InvalidAction(f"actions[{b}] = {choices[b]}: is masked out; legal now: {clear(legal)}")
+            choices[invalid] = self.world.n_nodes
+        return choices, invalid
+
+    def _begin_next(self, which: np.ndarray, obs: np.ndarray) -> None:
+        self.batch.episodes[which] += 1
+        self.batch.reset(which, obs)
+
+    def _next_obs(self) -> np.ndarray:
+        if self.copy:
+            return self.batch.empty_obs()
+        self._buffers.reverse()
+        return self._buffers[0]
+
+    def _outcome_of_reset(self, obs: np.ndarray) -> Outcome:
+        b = self.num_envs
+        return Outcome(obs, self.batch.mask, np.zeros(b), np.zeros((b, len(TERMS))), np.zeros(b), np.zeros(b, bool))
+
+    def _final(self, out: Outcome) -> dict[str, Any]:
+        """What SAME_STEP adds: the last observation and info of the rows that are over."""
+        over = out.done.copy()
+        final_info = {"action_mask": self.batch.mask.copy(), "seed": self.batch.seeds}
+        final_info |= {"_action_mask": over, "_seed": over}
+        return {"final_obs": out.obs.copy(), "_final_obs": over, "final_info": final_info, "_final_info": over}
+
+    def _info(self, out: Outcome) -> dict[str, Any]:
+        ones = self._all
+        terms: dict[str, Any] = {}
+        for k, name in enumerate(TERMS):
+            terms[name], terms["_" + name] = out.terms[:, k], ones
+        return {
+            "action_mask": self.batch.mask.copy(),
+            "_action_mask": ones,
+            "reward_terms": terms,
+            "_reward_terms": ones,
+            "dt_s": out.dt_s,
+            "_dt_s": ones,
+            "time_s": self.batch.time_s,
+            "_time_s": ones,
+            "seed": self.batch.seeds,
+            "_seed": ones,
+        }
+
+
+__all__ = ["EdgeVectorEnv", "episode_seed"]

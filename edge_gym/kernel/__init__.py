@@ -1,0 +1,1 @@
+"""The world: compiled, explicit state, no gymnasium, no input or output."""

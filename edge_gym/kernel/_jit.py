@@ -1,0 +1,57 @@
+"""One decorator for every compiled function of the world.
+
+Numba's own cache looks only at the file of the outermost function, so an edit in a helper module would leave a stale
+kernel on disk. Here the cache folder is named after a hash of every kernel source, and a machine without a writable
+home still imports: the next candidate folder is taken, or none.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numba
+from numba.core import config as numba_config
+
+
+def _sources_hash() -> str:
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _writable_cache_dir() -> str:
+    """First folder that can be written, or an empty string: then nothing is cached."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    user = getattr(os, "getuid", lambda: "user")()
+    candidates = [
+        os.environ.get("EDGE_GYM_CACHE_DIR", ""),
+        os.path.join(home, "edge_gym"),
+        os.path.join(tempfile.gettempdir(), f"edge_gym-{user}"),
+    ]
+    for candidate in filter(None, candidates):
+        folder = Path(candidate) / _sources_hash()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return str(folder)
+        except OSError:
+            continue
+    return ""
+
+
+CACHE_DIR = _writable_cache_dir()
+
+
+def jit(function: Callable) -> Callable:
+    """Compile a kernel function: no GIL, no fastmath (results must not depend on the machine), cached on disk."""
+    previous = numba_config.CACHE_DIR
+    numba_config.CACHE_DIR = CACHE_DIR
+    try:
+        return numba.njit(function, nogil=True, _nrt=False, forceinline=True, cache=bool(CACHE_DIR), error_model="numpy")
+    finally:
+        numba_config.CACHE_DIR = previous

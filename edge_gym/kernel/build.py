@@ -1,0 +1,295 @@
+"""From a scenario to the tables of the kernel: the only kernel file that knows what a scenario is."""
+
+import math
+
+import numpy as np
+from scipy.optimize import linprog
+from scipy.sparse import csr_array
+
+from edge_gym.errors import EdgeGymInputError
+from edge_gym.scenario import Law, Scenario
+from edge_gym.topology import Network, build_topology
+from edge_gym.trace import Trace, read_trace
+
+from . import tables
+from .tables import SECOND, Params, State
+from .workload import draw_counts
+
+_KINDS = {"item": tables.ITEM, "llm": tables.TOKENS, "diffusion": tables.STEPS}
+_LAWS = ("constant", "exponential", "uniform", "lognormal", "empirical")
+_ARRIVALS = ("poisson", "mmpp", "diurnal", "trace")
+_MEAN_POINTS = 4096  # quantiles from which the means of clipped laws are taken
+
+
+class World:
+    """A scenario made ready to run: tables and what the views need to know about them.
+
+    Attributes:
+        scenario: What it was built from.
+        network: The topology, for drawing.
+        params: The shared tables.
+        rate_per_s: Mean arrival rate, requests per second.
+        capacity_per_s: Largest rate any routing could sustain at nominal speed, requests per second.
+        n_nodes: Number of nodes; the number of choices is one more.
+        n_jobs: Rows of the job table: what can be outstanding, one subject, and what waits to be reported.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.n_nodes = scenario.pool.n_nodes
+        self.network: Network = build_topology(scenario.topology, self.n_nodes)
+        trace = read_trace(scenario.arrivals.trace_path) if scenario.arrivals.trace_path else None
+        quantiles: list[float] = []
+        node = _node_table(scenario)
+        model = _model_table(scenario, quantiles)
+        service = _service_table(scenario, node)
+        quantile = np.array(quantiles or [0.0])
+        work_s = _mean_work_s(model, service, quantile, trace)
+        self.capacity_per_s = _capacity_per_s(node, model, service, work_s)
+        self.rate_per_s = _mean_rate_per_s(scenario, self.capacity_per_s, trace)
+        rules = _rules(scenario, self.rate_per_s, trace)
+        self.params = Params(
+            rules=rules,
+            node=node,
+            model=model,
+            service=service,
+            link=_link_table(scenario, self.network),
+            site=np.cumsum(self.network.site_share / self.network.site_share.sum()),
+            trace=_trace_table(trace),
+            quantile=quantile,
+            change=_change_table(scenario),
+            weights=np.array([getattr(scenario.weights, term) for term in tables.TERMS], float),
+        )
+        reports = 0
+        if scenario.telemetry.age_s > 0:
+            reports = int(2 * self.rate_per_s * scenario.telemetry.age_s) + 64
+        self.n_jobs = int(node["limit"].sum()) + 1 + reports
+
+    def allocate(self, n_worlds: int) -> State:
+        """Zeroed state tables for `n_worlds` worlds of this scenario."""
+        p = self.params
+        slots = int(p.node["slots"].max())
+        return tables.allocate(n_worlds, self.n_nodes, len(p.model), self.n_jobs, slots, len(p.change))
+
+
+def _node_table(scenario: Scenario) -> np.ndarray:
+    types = scenario.pool.device_types
+    table = np.zeros(scenario.pool.n_nodes, tables.NODE_TYPE)
+    for n in range(len(table)):
+        device = scenario.device(types[n % len(types)])
+        slots = scenario.pool.slots or device.slots
+        active_w = device.power_max_w - device.power_idle_w
+        price = device.price_usd_per_hour
+        row = table[n]
+        row["slots"] = slots
+        row["limit"] = slots + scenario.pool.queue_capacity
+        row["memory_bytes"] = device.memory_bytes
+        row["idle_w"] = device.power_idle_w
+        row["active_w"] = active_w
+        row["price_per_s"] = price / 3600.0
+        row["per_slot"] = 1.0 / slots
+        row["per_queue"] = 1.0 / max(scenario.pool.queue_capacity, 1)
+        row["per_byte"] = 1.0 / device.memory_bytes
+        row["price_scaled"] = price / (1.0 + price)
+        row["power_scaled"] = min(math.log2(1.0 + active_w) / 12.0, 1.0)
+    return table
+
+
+def _law_row(law: Law, quantiles: list[float]) -> tuple:
+    first = len(quantiles)
+    quantiles.extend(law.values if law.kind == "empirical" else ())
+    a, b = law.mean, 0.0
+    if law.kind == "uniform":
+        a, b = law.low, law.high
+    elif law.kind == "lognormal":
+        b = math.sqrt(math.log1p(law.cv**2))
+        a = math.log(law.mean) - b * b / 2.0
+    return (_LAWS.index(law.kind), first, len(law.values), 0, a, b, law.minimum, law.maximum)
+
+
+def _model_table(scenario: Scenario, quantiles: list[float]) -> np.ndarray:
+    table = np.zeros(len(scenario.workloads), tables.MODEL)
+    shares = np.array([w.share for w in scenario.workloads])
+    table["cumulative_share"] = np.cumsum(shares / shares.sum())
+    for m, workload in enumerate(scenario.workloads):
+        model, row = scenario.model(workload.model), table[m]
+        row["weights_bytes"] = model.weights_bytes
+        row["deadline_ns"] = round(workload.deadline_s * SECOND)
+        row["up_bytes"] = model.upload_bytes
+        row["up_bytes_per_token"] = model.upload_bytes_per_prompt_token
+        row["down_bytes"] = model.download_bytes
+        row["down_bytes_per_unit"] = model.download_bytes_per_unit
+        row["kind"] = _KINDS[model.kind]
+        row["prompt"] = _law_row(workload.prompt_tokens, quantiles)
+        row["units"] = _law_row(workload.units, quantiles)
+    return table
+
+
+def _service_table(scenario: Scenario, node: np.ndarray) -> np.ndarray:
+    types, workloads = scenario.pool.device_types, scenario.workloads
+    table = np.zeros((scenario.pool.n_nodes, len(workloads)), tables.SERVICE)
+    by_popularity = sorted(range(len(workloads)), key=lambda m: -workloads[m].share)
+    for n in range(len(table)):
+        device = scenario.device(types[n % len(types)])
+        for m, workload in enumerate(workloads):
+            service = scenario.service(device.name, workload.model)
+            model = scenario.model(workload.model)
+            if service is None or model.weights_bytes > device.memory_bytes:
+                continue
+            row = table[n, m]
+            row["supported"] = 1
+            row["first_s"] = service.first_s
+            row["per_prompt_token_s"] = service.per_prompt_token_s
+            row["beyond_2048_s"] = service.beyond_2048_s
+            row["per_unit_s"] = service.per_unit_s
+            row["crowding"] = 1.0 / service.gain
+            slots = int(node[n]["slots"])
+            row["full_slowdown"] = 1.0 + (slots - 1) / service.gain
+            row["parallelism_scaled"] = slots / (slots + row["full_slowdown"])
+            load_s = model.weights_bytes / device.storage_bytes_per_s + model.startup_s
+            row["load_ns"] = round(load_s * SECOND)
+        _mark_preloaded(scenario, table[n], node[n], by_popularity)
+    return table
+
+
+def _mark_preloaded(scenario: Scenario, services: np.ndarray, node: np.void, by_popularity: list[int]) -> None:
+    """`popular`: the most popular model the node serves; `all_that_fit`: by popularity until memory is full."""
+    if scenario.pool.preload == "none":
+        return
+    free = int(node["memory_bytes"])
+    for m in by_popularity:
+        weights = scenario.model(scenario.workloads[m].model).weights_bytes
+        if services[m]["supported"] and weights <= free:
+            services[m]["preload"] = 1
+            free -= weights
+            if scenario.pool.preload == "popular":
+                return
+
+
+def _link_table(scenario: Scenario, network: Network) -> np.ndarray:
+    table = np.zeros(network.delay_s.shape, tables.LINK)
+    types = scenario.pool.device_types
+    nic = np.array([scenario.device(types[n % len(types)]).nic_bytes_per_s for n in range(table.shape[1])])
+    reachable = np.isfinite(network.delay_s)
+    table["reachable"] = reachable
+    table["delay_ns"] = np.rint(np.where(reachable, network.delay_s, 0.0) * SECOND)
+    table["s_per_byte"] = np.where(reachable, 1.0 / np.minimum(network.bandwidth, nic), 0.0)
+    return table
+
+
+def _mean_work_s(model: np.ndarray, service: np.ndarray, quantile: np.ndarray, trace: Trace | None) -> np.ndarray:
+    """Mean nominal work (N, M) in seconds; clipped and rounded laws are averaged over their quantiles."""
+    prompt, units = np.zeros(_MEAN_POINTS), np.zeros(_MEAN_POINTS)
+    work = np.zeros(service.shape)
+    for m in range(len(model)):
+        if trace is not None:
+            prompt, units = trace.prompt_tokens.astype(float), trace.units.astype(float)
+        else:
+            draw_counts(model[m]["prompt"], quantile, prompt)
+            draw_counts(model[m]["units"], quantile, units)
+        s = service[:, m]
+        beyond = np.maximum(prompt - 2048, 0).mean()
+        prefill = s["first_s"] + s["per_prompt_token_s"] * prompt.mean() + s["beyond_2048_s"] * beyond
+        work[:, m] = prefill + s["per_unit_s"] * units.mean()
+    return work
+
+
+def _capacity_per_s(node: np.ndarray, model: np.ndarray, service: np.ndarray, work_s: np.ndarray) -> float:
+    """Largest total rate any static split over the nodes could sustain at nominal speed (a linear program).
+
+    Maximise r subject to sum_n x[n, m] = r share[m] and sum_m x[n, m] work[n, m] / throughput[n, m] <= 1.
+    """
+    n_nodes, n_models = work_s.shape
+    share = np.diff(model["cumulative_share"], prepend=0.0)
+    slots = node["slots"][:, None]
+    throughput = slots / (1.0 + (slots - 1) * service["crowding"])
+    used = service["supported"] == 1
+    n_of, m_of = np.nonzero(used)
+    # Scaled so that the numbers the solver sees are near one.
+    scale = float((throughput / np.where(used, work_s, np.inf)).sum()) or 1.0
+    busy = (work_s / throughput)[n_of, m_of] * scale
+    columns = np.arange(len(n_of))
+    limits = csr_array((busy, (n_of, columns)), shape=(n_nodes, len(n_of) + 1))
+    flows = csr_array(
+        (np.r_[np.ones(len(n_of)), -share], (np.r_[m_of, np.arange(n_models)], np.r_[columns, [len(n_of)] * n_models])),
+        shape=(n_models, len(n_of) + 1),
+    )
+    goal = np.zeros(len(n_of) + 1)
+    goal[-1] = -1.0
+    found = linprog(goal, A_ub=limits, b_ub=np.ones(n_nodes), A_eq=flows, b_eq=np.zeros(n_models), method="highs")
+    if not found.success:
+        raise EdgeGymInputError("workloads", "", f"a mix the nodes can serve ({found.message})", "Scenario")
+    return float(found.x[-1] * scale)
+
+
+def _mean_rate_per_s(scenario: Scenario, capacity_per_s: float, trace: Trace | None) -> float:
+    arrivals = scenario.arrivals
+    rate = arrivals.rate_per_s
+    if rate is None and arrivals.load is not None:
+        rate = arrivals.load * capacity_per_s
+    elif rate is None:
+        assert trace is not None  # the scenario has checked it
+        rate = len(trace.time_ns) / max(_span_ns(trace) / SECOND, 1e-9)
+    expected = min(rate * scenario.horizon_s, scenario.n_requests or math.inf)
+    if expected > 1e10:
+        raise EdgeGymInputError("horizon_s", scenario.horizon_s, "such that requests <= 1e10", "Scenario", f"{expected:.3g}")
+    return rate
+
+
+def _span_ns(trace: Trace) -> int:
+    """Length of one turn of the trace: to the last row and one mean gap further."""
+    last = int(trace.time_ns[-1])
+    return last + max(last // max(len(trace.time_ns) - 1, 1), 1)
+
+
+def _rules(scenario: Scenario, rate_per_s: float, trace: Trace | None) -> np.ndarray:
+    table = np.zeros(1, tables.RULES)
+    rules, arrivals = table[0], scenario.arrivals
+    rules["arrival_kind"] = _ARRIVALS.index(arrivals.kind)
+    rules["max_retries"] = scenario.max_retries
+    rules["n_requests"] = scenario.n_requests or tables.NEVER
+    rules["horizon_ns"] = round(scenario.horizon_s * SECOND)
+    rules["drain_ns"] = round(scenario.drain_s * SECOND)
+    rules["telemetry_age_ns"] = round(scenario.telemetry.age_s * SECOND)
+    rules["rate_per_s"] = rate_per_s
+    if arrivals.kind == "mmpp":
+        share = arrivals.burst_share
+        rules["rate_per_s"] = rate_per_s / (1.0 - share + share * arrivals.burst_ratio)
+        rules["burst_rate_per_s"] = rules["rate_per_s"] * arrivals.burst_ratio
+        rules["burst_mean_s"] = arrivals.burst_mean_s
+        rules["calm_mean_s"] = arrivals.burst_mean_s * (1.0 - share) / share
+    rules["period_s"] = arrivals.period_s
+    rules["amplitude"] = arrivals.amplitude
+    if trace is not None:
+        rules["trace_loops"] = arrivals.on_trace_end == "loop"
+        rules["trace_random_start"] = arrivals.trace_start == "random"
+        span = _span_ns(trace)
+        rules["trace_scale"] = len(trace.time_ns) / (span / SECOND) / rate_per_s
+        rules["trace_span_ns"] = round(span * float(rules["trace_scale"]))
+    rules["forecast_sigma"] = math.sqrt(math.log1p(scenario.telemetry.forecast_cv**2))
+    rules["bias_sigma"] = scenario.bias_sigma
+    rules["ewma"] = scenario.telemetry.ewma
+    rules["drop_charge"] = scenario.drop_charge_deadlines
+    rules["stutter_gap_s"] = scenario.stutter_gap_s
+    rules["stutter_gap_ratio"] = scenario.stutter_gap_ratio
+    return table
+
+
+def _trace_table(trace: Trace | None) -> np.ndarray:
+    if trace is None:
+        return np.zeros(1, tables.TRACE_ROW)
+    table = np.zeros(len(trace.time_ns), tables.TRACE_ROW)
+    table["time_ns"] = trace.time_ns
+    table["prompt"] = trace.prompt_tokens
+    table["units"] = trace.units
+    return table
+
+
+def _change_table(scenario: Scenario) -> np.ndarray:
+    """The timeline, closed by a row that is never reached."""
+    table = np.zeros(len(scenario.timeline) + 1, tables.CHANGE)
+    for k, change in enumerate(scenario.timeline):
+        what = tables.SET_SPEED if change.what == "speed" else tables.SET_ALIVE
+        table[k] = (round(change.time_s * SECOND), what, change.node, change.value)
+    table[-1]["time_ns"] = tables.NEVER
+    return table

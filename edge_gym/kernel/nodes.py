@@ -1,0 +1,305 @@
+"""How a node works: messages in the air, model loads, the queue, and the shared processor.
+
+Every function takes one world (`Row`) and a node number and keeps `due[n]`, the node's next event, up to date.
+"""
+
+from ._jit import jit
+from .tables import (
+    ABSENT,
+    DOWNLINK,
+    LOADING,
+    NEVER,
+    NONE,
+    QUEUED,
+    RESIDENT,
+    RUNNING,
+    SECOND,
+    STEPS,
+    TOKENS,
+)
+
+
+@jit
+def to_ns(seconds):
+    """Round a duration once, to whole nanoseconds."""
+    return int(seconds * SECOND + 0.5)
+
+
+@jit
+def nominal_work_s(service, prompt, units):
+    """Work of a request in seconds on an idle node at nominal speed, bias excluded (docs/design.md, section 3)."""
+    beyond = max(prompt - 2048, 0)
+    prefill = service["first_s"] + service["per_prompt_token_s"] * prompt + service["beyond_2048_s"] * beyond
+    return prefill + service["per_unit_s"] * units
+
+
+@jit
+def refresh_due(row, n):
+    """Next event of the node: a load that ends, a completion, or a message."""
+    node = row.node[n]
+    due = min(node["load_ns"], node["finish_ns"])
+    if node["air_head"] != NONE:
+        due = min(due, row.job[node["air_head"]]["due_ns"])
+    row.due[n] = due
+
+
+@jit
+def send(row, n, j, due_ns, state):
+    """Put a message in the air of node `n`, behind those due at the same time."""
+    node, job = row.node[n], row.job
+    job[j]["due_ns"] = due_ns
+    job[j]["state"] = state
+    job[j]["next"] = NONE
+    if node["air_head"] == NONE:
+        node["air_head"] = j
+        node["air_tail"] = j
+    elif due_ns >= job[node["air_tail"]]["due_ns"]:
+        job[node["air_tail"]]["next"] = j
+        node["air_tail"] = j
+    elif due_ns < job[node["air_head"]]["due_ns"]:
+        job[j]["next"] = node["air_head"]
+        node["air_head"] = j
+    else:
+        at = node["air_head"]
+        while job[job[at]["next"]]["due_ns"] <= due_ns:
+            at = job[at]["next"]
+        job[j]["next"] = job[at]["next"]
+        job[at]["next"] = j
+    if due_ns < row.due[n]:
+        row.due[n] = due_ns
+
+
+@jit
+def take_message(row, n):
+    """Take the first message out of the air; the caller refreshes `due`."""
+    node = row.node[n]
+    j = node["air_head"]
+    node["air_head"] = row.job[j]["next"]
+    if node["air_head"] == NONE:
+        node["air_tail"] = NONE
+    return j
+
+
+@jit
+def receive(params, row, n, j, now):
+    """A request reaches its node: its model is made resident, and it starts or queues."""
+    node, job = row.node[n], row.job
+    job[j]["state"] = QUEUED
+    job[j]["next"] = NONE
+    if node["queue_tail"] == NONE:
+        node["queue_head"] = j
+    else:
+        job[node["queue_tail"]]["next"] = j
+    node["queue_tail"] = j
+    node["queued"] += 1
+    if row.pair[n, job[j]["model"]]["residency"] == ABSENT:
+        begin_load(params, row, n, job[j]["model"], now)
+    if start_ready(params, row, n, now):
+        rerate(row, n, now)
+    refresh_due(row, n)
+
+
+@jit
+def begin_load(params, row, n, m, now):
+    """Evict idle models, least recently used first, until model `m` fits; then read it from storage."""
+    node, pair = row.node[n], row.pair[n]
+    weights = params.model[m]["weights_bytes"]
+    while node["memory_used_bytes"] + weights > params.node[n]["memory_bytes"]:
+        victim = NONE
+        for k in range(pair.shape[0]):
+            idle = pair[k]["residency"] == RESIDENT and pair[k]["outstanding"] == 0
+            if idle and (victim == NONE or pair[k]["used_ns"] < pair[victim]["used_ns"]):
+                victim = k
+        if victim == NONE:
+            break  # cannot happen while the mask is respected
+        pair[victim]["residency"] = ABSENT
+        node["memory_used_bytes"] -= params.model[victim]["weights_bytes"]
+    node["memory_used_bytes"] += weights
+    node["disk_free_ns"] = max(node["disk_free_ns"], now) + params.service[n, m]["load_ns"]
+    pair[m]["residency"] = LOADING
+    pair[m]["ready_ns"] = node["disk_free_ns"]
+    node["load_ns"] = min(node["load_ns"], pair[m]["ready_ns"])
+
+
+@jit
+def end_load(params, row, n, now):
+    """Models whose load ends now become resident; requests that waited for them start."""
+    node, pair = row.node[n], row.pair[n]
+    node["load_ns"] = NEVER
+    for m in range(pair.shape[0]):
+        if pair[m]["residency"] == LOADING:
+            if pair[m]["ready_ns"] <= now:
+                pair[m]["residency"] = RESIDENT
+                pair[m]["used_ns"] = now
+            else:
+                node["load_ns"] = min(node["load_ns"], pair[m]["ready_ns"])
+    if start_ready(params, row, n, now):
+        rerate(row, n, now)
+    refresh_due(row, n)
+
+
+@jit
+def take_ready(row, n):
+    """Take the first queued request whose model is resident out of the queue, or NONE."""
+    node, job = row.node[n], row.job
+    before, j = NONE, node["queue_head"]
+    while j != NONE and row.pair[n, job[j]["model"]]["residency"] != RESIDENT:
+        before, j = j, job[j]["next"]
+    if j != NONE:
+        after = job[j]["next"]
+        if before == NONE:
+            node["queue_head"] = after
+        else:
+            job[before]["next"] = after
+        if after == NONE:
+            node["queue_tail"] = before
+        node["queued"] -= 1
+    return j
+
+
+@jit
+def start_ready(params, row, n, now):
+    """Start queued requests while slots are free; True if any started (then the caller must `rerate`)."""
+    node, job = row.node[n], row.job
+    started = False
+    while node["queued"] > 0 and node["running"] < params.node[n]["slots"]:
+        j = take_ready(row, n)
+        if j == NONE:
+            break
+        if not started:
+            settle(row, n, now)
+            started = True
+        m = job[j]["model"]
+        service, bias = params.service[n, m], row.pair[n, m]["bias"]
+        kind = params.model[m]["kind"]
+        job[j]["state"] = RUNNING
+        job[j]["start_ns"] = now
+        job[j]["left_s"] = job[j]["work_s"] * bias
+        job[j]["after_first_s"] = service["per_unit_s"] * job[j]["units"] * bias if kind == TOKENS else 0.0
+        job[j]["share_s"] = 0.0
+        job[j]["crowding"] = service["crowding"]
+        gap = service["per_unit_s"]
+        bound = max(params.rules[0]["stutter_gap_ratio"] * gap, params.rules[0]["stutter_gap_s"])
+        watched = kind == TOKENS or kind == STEPS
+        job[j]["stutter_below"] = gap * bias / bound if watched else 0.0
+        row.pair[n, m]["used_ns"] = now
+        row.slot[n, node["running"]] = j
+        count_running(params, row, n, 1)
+    return started
+
+
+@jit
+def count_running(params, row, n, step):
+    """One more (+1) or one less (-1) request runs: book power, price and the spread of busy slots."""
+    node, world, kind = row.node[n], row.world[0], params.node[n]
+    before = node["running"] / kind["slots"]
+    node["running"] += step
+    after = node["running"] / kind["slots"]
+    world["busy_sum"] += after - before
+    world["busy_square"] += after * after - before * before
+    if (step == 1 and node["running"] == 1) or (step == -1 and node["running"] == 0):
+        world["power_w"] += step * kind["active_w"]
+        world["price_per_s"] += step * kind["price_per_s"]
+
+
+@jit
+def settle(row, n, now):
+    """Book the progress of the running requests up to now."""
+    node, job = row.node[n], row.job
+    elapsed_ns = now - node["settled_ns"]
+    if elapsed_ns > 0:
+        elapsed = elapsed_ns / SECOND
+        for k in range(node["running"]):
+            j = row.slot[n, k]
+            share = job[j]["share"]
+            rate = share * node["speed"]
+            left = job[j]["left_s"]
+            to_first = left - job[j]["after_first_s"]
+            if job[j]["first_ns"] < 0 and job[j]["after_first_s"] > 0.0 and to_first <= elapsed * rate:
+                job[j]["first_ns"] = node["settled_ns"] + to_ns(to_first / rate)
+            job[j]["left_s"] = left - elapsed * rate
+            job[j]["share_s"] += elapsed * share
+    node["settled_ns"] = now
+
+
+@jit
+def rerate(row, n, now):
+    """Share the processor anew and find the next completion. Progress must be settled up to now."""
+    node, job = row.node[n], row.job
+    crowd = 0.0
+    for k in range(node["running"]):
+        crowd += job[row.slot[n, k]]["crowding"]
+    soonest, slot = 1e18, NONE
+    for k in range(node["running"]):
+        j = row.slot[n, k]
+        share = 1.0
+        if node["running"] > 1:
+            share = 1.0 / (1.0 + crowd - job[j]["crowding"])
+        job[j]["share"] = share
+        rate = share * node["speed"]
+        if rate < job[j]["stutter_below"]:
+            job[j]["stutter"] = 1
+        seconds = job[j]["left_s"] / rate
+        if seconds < soonest:
+            soonest, slot = seconds, k
+    node["finish_slot"] = slot
+    node["finish_ns"] = NEVER
+    if slot != NONE:
+        node["finish_ns"] = now + to_ns(max(soonest, 0.0))
+
+
+@jit
+def complete(params, row, n, now):
+    """The next completion of the node is due: free the slot, start who waits, send the response."""
+    node, job = row.node[n], row.job
+    settle(row, n, now)
+    j = row.slot[n, node["finish_slot"]]
+    row.slot[n, node["finish_slot"]] = row.slot[n, node["running"] - 1]
+    count_running(params, row, n, -1)
+    release_model(params, row, n, job[j]["model"])
+    if job[j]["first_ns"] < 0:
+        job[j]["first_ns"] = now
+    start_ready(params, row, n, now)
+    rerate(row, n, now)
+    refresh_due(row, n)
+    send(row, n, j, now + job[j]["down_ns"], DOWNLINK)
+
+
+@jit
+def hold_model(params, row, n, m):
+    """A request for model `m` is on its way to the node: the model must not be evicted."""
+    if row.pair[n, m]["outstanding"] == 0:
+        row.node[n]["memory_busy_bytes"] += params.model[m]["weights_bytes"]
+    row.pair[n, m]["outstanding"] += 1
+
+
+@jit
+def release_model(params, row, n, m):
+    row.pair[n, m]["outstanding"] -= 1
+    if row.pair[n, m]["outstanding"] == 0:
+        row.node[n]["memory_busy_bytes"] -= params.model[m]["weights_bytes"]
+
+
+@jit
+def set_speed(row, n, speed, now):
+    """The node runs `speed` times as fast as nominal from now on."""
+    settle(row, n, now)
+    row.node[n]["speed"] = speed
+    rerate(row, n, now)
+    refresh_due(row, n)
+
+
+@jit
+def preload(params, row, n):
+    """Make the models resident that the scenario says a node has when it joins."""
+    node, pair = row.node[n], row.pair[n]
+    node["memory_used_bytes"] = 0
+    node["memory_busy_bytes"] = 0
+    node["load_ns"] = NEVER
+    node["disk_free_ns"] = 0
+    for m in range(pair.shape[0]):
+        pair[m]["outstanding"] = 0
+        pair[m]["residency"] = ABSENT
+        if params.service[n, m]["preload"] == 1:
+            pair[m]["residency"] = RESIDENT
+            node["memory_used_bytes"] += params.model[m]["weights_bytes"]

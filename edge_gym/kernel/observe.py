@@ -1,0 +1,240 @@
+"""What a controller sees: one row for each choice, and which choices are legal.
+
+`COLUMNS` is the one table of the features; the documentation and the spaces are made from it. Times and sizes are
+log-scaled by a polynomial logarithm made of plain arithmetic, so an observation is the same on every machine.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ._jit import jit
+from .nodes import nominal_work_s
+from .tables import ABSENT, LOADING, NO_SUBJECT, SECOND
+from .tables import RESIDENT as LOADED
+from .telemetry import fluid_now, wait_and_service
+
+
+class Column(NamedTuple):
+    """One feature of the observation."""
+
+    name: str
+    unit: str
+    scaling: str
+    low: float
+    high: float
+    text: str
+
+
+_TIME = "log2(1 + t / 0.1 ms) / 28"
+_COUNT = "log2(1 + n) / 20"
+_SHARE = "share"
+_RATIO = "r / (1 + r)"
+
+COLUMNS = (
+    Column("is_request", "-", "0 or 1", 0, 1, "subject: a request waits to be routed"),
+    Column("model", "-", "(index + 1) / models", 0, 1, "subject: which model it asks for"),
+    Column("prompt", "tokens", _COUNT, 0, 1, "subject: prompt tokens"),
+    Column("forecast", "units", _COUNT, 0, 1, "subject: forecast of output tokens, steps or items"),
+    Column("slack", "-", _SHARE, 0, 1, "subject: time left until its deadline over the whole of it"),
+    Column("retries", "-", "r / (r + 1)", 0, 1, "subject: how often it has come back"),
+    Column("is_decline", "-", "0 or 1", 0, 1, "this row is the choice to decline"),
+    Column("legal", "-", "0 or 1", 0, 1, "the choice is legal now (the action mask)"),
+    Column("alive", "-", "0 or 1", 0, 1, "the node is reachable"),
+    Column("busy", "slots", _SHARE, 0, 1, "outstanding requests over slots, at most 1"),
+    Column("queue", "requests", _SHARE, 0, 1, "outstanding requests beyond the slots over queue capacity"),
+    Column("free_memory", "bytes", _SHARE, 0, 1, "memory not held by models with outstanding requests"),
+    Column("resident", "-", "0, 0.5, 1", 0, 1, "the model is absent, loading, resident"),
+    Column("parallelism", "-", _RATIO, 0, 1, "throughput of the full node over one request alone"),
+    Column("price", "USD/h", _RATIO, 0, 1, "price while anything runs"),
+    Column("power", "W", "log2(1 + W) / 12", 0, 1, "power on top of idle while anything runs"),
+    Column("slowdown", "-", _RATIO, 0, 1, "evidence: measured service time over prior (0.5: as the prior says)"),
+    Column("evidence", "-", "n / (n + 8)", 0, 1, "evidence: completions of this model on this node"),
+    Column("overdue", "-", _RATIO, 0, 1, "evidence: age of the oldest outstanding request over its expected time"),
+    Column("backlog", "s", _TIME, 0, 1, "expected: outstanding prior work of the node, less progress"),
+    Column("wait", "s", _TIME, 0, 1, "expected: wait for a slot, prior; on the decline row what declining is charged"),
+    Column("first", "s", _TIME, 0, 1, "expected: time to first unit on the idle node, prior"),
+    Column("per_unit", "s", _TIME, 0, 1, "expected: time per unit on the idle node, prior"),
+    Column("service", "s", _TIME, 0, 1, "expected: service beside the present neighbours, prior"),
+    Column("network", "s", _TIME, 0, 1, "expected: there and back on the network"),
+    Column("load", "s", _TIME, 0, 1, "expected: loading the model"),
+    Column("evidence_age", "s", _TIME, 0, 1, "evidence: time since the node's last completion (1: none yet)"),
+)
+(
+    IS_REQUEST, MODEL, PROMPT, FORECAST, SLACK, RETRIES, IS_DECLINE, LEGAL, ALIVE, BUSY, QUEUE, FREE_MEMORY, RESIDENT,
+    PARALLELISM, PRICE, POWER, SLOWDOWN, EVIDENCE, OVERDUE, BACKLOG, WAIT, FIRST, PER_UNIT, SERVICE, NETWORK, LOAD,
+    EVIDENCE_AGE,
+) = range(len(COLUMNS))  # fmt: skip
+N_FEATURES = len(COLUMNS)
+N_SUBJECT = IS_DECLINE  # the columns before it describe the subject and are the same in every row
+
+_PER_SECOND = 1.0 / SECOND
+_TIME_UNIT_S = 1e-4
+_TIME_SPAN = 28.0
+_COUNT_SPAN = 20.0
+_PER_TIME_UNIT = np.float32(1.0 / _TIME_UNIT_S)
+_PER_TIME_SPAN = np.float32(1.0 / _TIME_SPAN)
+_PER_COUNT_SPAN = np.float32(1.0 / _COUNT_SPAN)
+
+
+_MANTISSA, _ONE = np.int32(0x7FFFFF), np.int32(0x3F800000)
+# Chebyshev fit of log2(1 + t) / t on [0, 1], degree 7: the logarithm is off by at most 4e-7, and exact at powers of two.
+_L0, _L1, _L2, _L3 = np.float32(1.4426947671), np.float32(-0.7213107231), np.float32(0.4800737522), np.float32(-0.3534546977)
+_L4, _L5, _L6, _L7 = np.float32(0.2561797395), np.float32(-0.1556000138), np.float32(0.0637876265), np.float32(-0.0123706510)
+_F1 = np.float32(1.0)
+
+
+@jit
+def log2_plain(x):
+    """Binary logarithm of a float32 >= 1, by float32 arithmetic only."""
+    bits = np.float32(x).view(np.int32)
+    exponent = (bits >> 23) - 127
+    t = np.int32((bits & _MANTISSA) | _ONE).view(np.float32) - _F1
+    low = ((_L7 * t + _L6) * t + _L5) * t + _L4
+    return np.float32(exponent) + t * ((((low * t + _L3) * t + _L2) * t + _L1) * t + _L0)
+
+
+@jit
+def scale_times(seconds):
+    """Log-scale a row of times in place (float32)."""
+    for k in range(seconds.shape[0]):
+        x = log2_plain(_F1 + seconds[k] * _PER_TIME_UNIT) * _PER_TIME_SPAN
+        seconds[k] = min(x, _F1)
+
+
+@jit
+def scale_count(number):
+    return min(log2_plain(np.float32(1.0 + number)) * _PER_COUNT_SPAN, _F1)
+
+
+@jit
+def network_s(params, site, n, model, prompt, units):
+    """Time of a request and of its response on the network, seconds each."""
+    link = params.link[site, n]
+    delay_s = link["delay_ns"] * _PER_SECOND
+    up = delay_s + (model["up_bytes"] + model["up_bytes_per_token"] * prompt) * link["s_per_byte"]
+    down = delay_s + (model["down_bytes"] + model["down_bytes_per_unit"] * units) * link["s_per_byte"]
+    return up, down
+
+
+@jit
+def load_left_s(params, row, n, m):
+    """Expected time until model `m` is resident on node `n`, seconds."""
+    residency = row.pair[n, m]["residency"]
+    now = row.world[0]["now_ns"]
+    if residency == ABSENT:
+        return (max(row.node[n]["disk_free_ns"] - now, 0) + params.service[n, m]["load_ns"]) / SECOND
+    if residency == LOADING:
+        return max(row.pair[n, m]["ready_ns"] - now, 0) / SECOND
+    return 0.0
+
+
+@jit
+def is_legal(params, row, n, m, site):
+    """Whether a request for model `m` from `site` may be sent to node `n` now."""
+    node, kind, pair = row.node[n], params.node[n], row.pair[n, m]
+    if node["alive"] == 0 or node["outstanding"] >= kind["limit"]:
+        return False
+    if params.service[n, m]["supported"] == 0 or params.link[site, n]["reachable"] == 0:
+        return False
+    needed = 0 if pair["outstanding"] > 0 else params.model[m]["weights_bytes"]
+    return node["memory_busy_bytes"] + needed <= kind["memory_bytes"]
+
+
+@jit
+def observe(params, row, obs, mask):
+    """Describe the pending decision.
+
+    Args:
+        params: The scenario's tables.
+        row: The world.
+        obs: Output, (N + 1, N_FEATURES) float32.
+        mask: Output, (N + 1,) bool.
+    """
+    world = row.world[0]
+    n_nodes = row.node.shape[0]
+    obs[:] = 0.0
+    mask[:] = False
+    mask[n_nodes] = True
+    obs[n_nodes, IS_DECLINE] = 1.0
+    obs[n_nodes, LEGAL] = 1.0
+    subject = row.job[max(world["subject"], 0)]
+    pending = world["subject_kind"] != NO_SUBJECT
+    if pending:
+        show_subject(params, row, subject, obs)
+    for n in range(n_nodes):
+        show_node(params, row, n, subject, pending, obs[n], mask)
+    for n in range(n_nodes + 1):
+        scale_times(obs[n, BACKLOG:N_FEATURES])
+
+
+@jit
+def show_subject(params, row, subject, obs):
+    """The columns that are the same in every row, and what declining is charged."""
+    n_nodes = row.node.shape[0]
+    m = subject["model"]
+    now = row.world[0]["now_ns"]
+    first = obs[0]
+    first[IS_REQUEST] = 1.0
+    first[MODEL] = (m + 1.0) / params.model.shape[0]
+    first[PROMPT] = scale_count(subject["prompt"])
+    first[FORECAST] = scale_count(subject["forecast"])
+    first[SLACK] = max(subject["deadline_ns"] - now, 0) / params.model[m]["deadline_ns"]
+    first[RETRIES] = subject["retries"] / (subject["retries"] + 1.0)
+    for n in range(1, n_nodes + 1):
+        for k in range(N_SUBJECT):
+            obs[n, k] = first[k]
+    charge = params.rules[0]["drop_charge"] * params.model[m]["deadline_ns"] / SECOND
+    obs[n_nodes, WAIT] = max(charge - (now - subject["arrive_ns"]) / SECOND, 0.0)
+
+
+@jit
+def show_node(params, row, n, subject, pending, out, mask):
+    """Row `n`: the node as a home for the subject. Times are left in seconds."""
+    node, kind = row.node[n], params.node[n]
+    now, seen, slots = row.world[0]["now_ns"], node["seen"], kind["slots"]
+    out[ALIVE] = node["alive"]
+    out[BUSY] = min(seen * kind["per_slot"], 1.0)
+    out[QUEUE] = max(seen - slots, 0) * kind["per_queue"]
+    out[FREE_MEMORY] = 1.0 - node["memory_busy_bytes"] * kind["per_byte"]
+    out[PRICE] = kind["price_scaled"]
+    out[POWER] = kind["power_scaled"]
+    age = max(now - node["oldest_ns"], 0) * _PER_SECOND
+    out[OVERDUE] = age / (age + node["oldest_expected_s"] + 1e-9)
+    fluid = fluid_now(node, now)
+    out[BACKLOG] = fluid
+    out[EVIDENCE_AGE] = (now - node["evidence_ns"]) * _PER_SECOND if node["evidence_ns"] >= 0 else 1e9
+    slow = node["slowdown"]
+    if pending:
+        m = subject["model"]
+        service, pair = params.service[n, m], row.pair[n, m]
+        if pair["evidence"] > 0:
+            slow = pair["slowdown"]
+            out[EVIDENCE] = pair["evidence"] / (pair["evidence"] + 8.0)
+        if service["supported"] == 1:
+            legal = is_legal(params, row, n, m, subject["site"])
+            mask[n] = legal
+            out[LEGAL] = legal
+            out[RESIDENT] = 0.5 * pair["residency"]
+            out[PARALLELISM] = service["parallelism_scaled"]
+            first = nominal_work_s(service, subject["prompt"], 0)
+            own = first + service["per_unit_s"] * subject["forecast"]
+            out[WAIT], out[SERVICE] = wait_and_service(seen, slots, service, own, fluid)
+            out[FIRST] = first
+            out[PER_UNIT] = service["per_unit_s"]
+            up, down = network_s(params, subject["site"], n, params.model[m], subject["prompt"], subject["forecast"])
+            out[NETWORK] = up + down
+            if pair["residency"] != LOADED:
+                out[LOAD] = load_left_s(params, row, n, m)
+    out[SLOWDOWN] = slow / (1.0 + slow)
+
+
+def decode_time(scaled: np.ndarray) -> np.ndarray:
+    """Seconds behind a log-scaled time column (float32 in, float32 out); the inverse of `scale_time`."""
+    return (np.exp2(scaled * np.float32(_TIME_SPAN)) - np.float32(1.0)) * np.float32(_TIME_UNIT_S)
+
+
+def decode_ratio(scaled: np.ndarray) -> np.ndarray:
+    """The ratio r behind r / (1 + r)."""
+    return scaled / np.maximum(np.float32(1.0) - scaled, np.float32(1e-6))

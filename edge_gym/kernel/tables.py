@@ -1,0 +1,333 @@
+"""The tables of the world: what a scenario fixes (`Params`, shared by all rows) and what moves (`State`, one row a world).
+
+Times are int64 nanoseconds unless the name ends in `_s`. Lists inside a table are linked by row numbers, -1 ends them.
+Copying the arrays of `State` is cloning the worlds.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+NEVER = np.iinfo(np.int64).max
+NONE = -1
+SECOND = 1_000_000_000
+
+# Kinds of subject a decision can be about (0: no decision is pending).
+NO_SUBJECT, REQUEST = 0, 1
+# What became of a request.
+COMPLETED, REJECTED, DROPPED, UNFINISHED = 1, 2, 3, 4
+# Where a job is on its way.
+UPLINK, QUEUED, RUNNING, DOWNLINK, DELIVERED = 1, 2, 3, 4, 5
+# What a timeline change sets.
+SET_SPEED, SET_ALIVE = 1, 2
+# What a model produces: one item at once, a stream of tokens, denoising steps.
+ITEM, TOKENS, STEPS = 0, 1, 2
+# Residency of a model on a node.
+ABSENT, LOADING, RESIDENT = 0, 1, 2
+# Laws of token counts and of arrivals; order as in the scenario's choices.
+CONSTANT, EXPONENTIAL, UNIFORM, LOGNORMAL, EMPIRICAL = 0, 1, 2, 3, 4
+POISSON, MMPP, DIURNAL, TRACE_FILE = 0, 1, 2, 3
+# Reward terms, in the order of the columns.
+TERMS = ("latency", "slo_miss", "drop", "stutter", "migration", "energy", "cost", "imbalance")
+N_TERMS = len(TERMS)
+
+LAW = np.dtype(
+    [
+        ("kind", "i4"),
+        ("first", "i4"),  # empirical: first row in `quantile`
+        ("count", "i4"),  # empirical: number of rows
+        ("pad", "i4"),
+        ("a", "f8"),  # constant, exponential: mean; uniform: low; lognormal: mean of the logarithm
+        ("b", "f8"),  # uniform: high; lognormal: standard deviation of the logarithm
+        ("minimum", "f8"),
+        ("maximum", "f8"),
+    ]
+)
+
+RULES = np.dtype(  # one row: the scalars of a scenario
+    [
+        ("arrival_kind", "i4"),
+        ("max_retries", "i4"),
+        ("trace_loops", "i4"),
+        ("trace_random_start", "i4"),
+        ("n_requests", "i8"),  # arrivals stop after this many
+        ("horizon_ns", "i8"),  # arrivals stop after this time
+        ("drain_ns", "i8"),  # then the world may drain for at most this long
+        ("telemetry_age_ns", "i8"),
+        ("rate_per_s", "f8"),  # mean arrival rate (mmpp: rate in calm)
+        ("burst_rate_per_s", "f8"),
+        ("calm_mean_s", "f8"),
+        ("burst_mean_s", "f8"),
+        ("period_s", "f8"),
+        ("amplitude", "f8"),
+        ("trace_scale", "f8"),  # trace times are multiplied by this
+        ("trace_span_ns", "i8"),  # one turn of the trace, after scaling
+        ("forecast_sigma", "f8"),
+        ("bias_sigma", "f8"),
+        ("ewma", "f8"),
+        ("drop_charge", "f8"),  # deadlines charged for a request that is not served
+        ("stutter_gap_s", "f8"),
+        ("stutter_gap_ratio", "f8"),
+    ]
+)
+
+NODE_TYPE = np.dtype(  # (N,)
+    [
+        ("slots", "i4"),
+        ("limit", "i4"),  # outstanding requests admitted: slots + queue capacity
+        ("memory_bytes", "i8"),
+        ("idle_w", "f8"),
+        ("active_w", "f8"),  # on top of idle while anything runs
+        ("price_per_s", "f8"),  # US dollars per second while anything runs
+        ("per_slot", "f8"),  # reciprocals of what the observation divides by
+        ("per_queue", "f8"),
+        ("per_byte", "f8"),
+        ("price_scaled", "f4"),  # as shown in the observation
+        ("power_scaled", "f4"),
+    ]
+)
+
+MODEL = np.dtype(  # (M,)
+    [
+        ("weights_bytes", "i8"),
+        ("deadline_ns", "i8"),
+        ("cumulative_share", "f8"),
+        ("up_bytes", "f8"),
+        ("up_bytes_per_token", "f8"),
+        ("down_bytes", "f8"),
+        ("down_bytes_per_unit", "f8"),
+        ("kind", "i4"),  # ITEM, TOKENS or STEPS
+        ("pad", "i4"),
+        ("prompt", LAW),
+        ("units", LAW),
+    ]
+)
+
+SERVICE = np.dtype(  # (N, M): the law of the nominal work, seconds
+    [
+        ("first_s", "f8"),
+        ("per_prompt_token_s", "f8"),
+        ("beyond_2048_s", "f8"),
+        ("per_unit_s", "f8"),
+        ("crowding", "f8"),  # 1 / batching gain: by how much one such neighbour slows a job
+        ("full_slowdown", "f8"),  # by how much all the other slots, busy with this model, slow a job
+        ("load_ns", "i8"),
+        ("supported", "i4"),
+        ("preload", "i4"),
+        ("parallelism_scaled", "f4"),  # as shown in the observation
+        ("pad", "i4"),
+    ]
+)
+
+LINK = np.dtype([("delay_ns", "i8"), ("s_per_byte", "f8"), ("reachable", "i8")])  # (S, N), one way
+
+TRACE_ROW = np.dtype([("time_ns", "i8"), ("prompt", "i4"), ("units", "i4")])  # (T,)
+
+CHANGE = np.dtype([("time_ns", "i8"), ("what", "i4"), ("node", "i4"), ("value", "f8")])  # timeline, sorted by time
+
+WORLD = np.dtype(  # (B,)
+    [
+        ("root_seed", "u8"),
+        ("seed", "u8"),  # of this episode
+        ("episode", "i8"),
+        ("now_ns", "i8"),
+        ("next_arrival_ns", "i8"),
+        ("stop_ns", "i8"),  # when the drain is cut; NEVER until arrivals have stopped
+        ("phase_until_ns", "i8"),  # the arrival rate is constant until then
+        ("phase", "i8"),  # index of that piece
+        ("arrived", "i8"),
+        ("completed", "i8"),
+        ("rejected", "i8"),
+        ("dropped", "i8"),
+        ("in_system", "i8"),
+        ("trace_at", "i8"),
+        ("latency_ns", "i8"),  # request-nanoseconds since the last decision, drop charges included
+        ("latency_total_ns", "i8"),  # since the episode began
+        ("decided_ns", "i8"),  # time of the last decision
+        ("decisions", "i8"),
+        ("power_w", "f8"),  # now
+        ("price_per_s", "f8"),
+        ("busy_sum", "f8"),  # sum over nodes of the share of busy slots
+        ("busy_square", "f8"),
+        ("energy_j", "f8"),  # since the last decision
+        ("cost_usd", "f8"),
+        ("imbalance_s", "f8"),
+        ("slo_misses", "i8"),
+        ("drops", "i8"),
+        ("stutters", "i8"),
+        ("subject_kind", "i4"),
+        ("subject", "i4"),  # row in `job`
+        ("free", "i4"),  # list of free job rows
+        ("pending_head", "i4"),  # requests that came back and wait for a decision
+        ("pending_tail", "i4"),
+        ("report_head", "i4"),  # delivered, not yet known to the router
+        ("report_tail", "i4"),
+        ("change_at", "i4"),  # next row of the timeline
+        ("log_count", "i4"),  # rows of `log` written since the last decision
+        ("done", "i4"),
+    ]
+)
+
+NODE = np.dtype(  # (B, N)
+    [
+        ("speed", "f8"),
+        ("settled_ns", "i8"),  # progress of the running jobs is booked up to here
+        ("finish_ns", "i8"),  # next completion
+        ("load_ns", "i8"),  # next model load that ends
+        ("disk_free_ns", "i8"),
+        ("memory_used_bytes", "i8"),  # resident and loading models
+        ("memory_busy_bytes", "i8"),  # models with outstanding requests: cannot be evicted
+        ("book_s", "f8"),  # router's view: prior work of the outstanding requests
+        ("fluid_s", "f8"),  # the same less estimated progress, at `mark_ns`
+        ("mark_ns", "i8"),
+        ("drain", "f8"),  # prior seconds of work it should do in a second, given what it has
+        ("waiting_s", "f8"),  # prior work that cannot have begun
+        ("oldest_ns", "i8"),  # dispatch of the oldest request the router has not heard back about
+        ("oldest_expected_s", "f8"),
+        ("crowding_seen", "f8"),  # sum of crowding over the outstanding requests the router knows
+        ("slowdown", "f8"),  # measured over prior, exponentially weighted
+        ("evidence_ns", "i8"),  # last completion the router knows; -1: none
+        ("evidence", "i8"),  # how many
+        ("running", "i4"),
+        ("outstanding", "i4"),  # truth: dispatched, response not delivered
+        ("seen", "i4"),  # router's view: dispatched, completion not reported
+        ("finish_slot", "i4"),
+        ("queue_head", "i4"),
+        ("queue_tail", "i4"),
+        ("queued", "i4"),
+        ("air_head", "i4"),  # messages on their way to or from this node, by due time
+        ("air_tail", "i4"),
+        ("oldest", "i4"),  # dispatches the router has not heard back about, oldest first
+        ("newest", "i4"),
+        ("alive", "i4"),
+        ("incarnation", "i4"),  # how often it has joined
+        ("pad", "i4"),
+    ]
+)
+
+PAIR = np.dtype(  # (B, N, M)
+    [
+        ("bias", "f8"),  # unknown software stack: work is multiplied by it
+        ("slowdown", "f8"),  # measured over prior, exponentially weighted
+        ("ready_ns", "i8"),  # when the load ends
+        ("used_ns", "i8"),  # last use, for eviction
+        ("evidence", "i4"),
+        ("outstanding", "i4"),  # from dispatch to the end of service
+        ("residency", "i4"),
+        ("pad", "i4"),
+    ]
+)
+
+JOB = np.dtype(  # (B, J)
+    [
+        ("id", "i8"),  # number of the request in its episode
+        ("arrive_ns", "i8"),
+        ("deadline_ns", "i8"),
+        ("dispatch_ns", "i8"),
+        ("start_ns", "i8"),
+        ("first_ns", "i8"),  # first unit produced
+        ("finish_ns", "i8"),  # response delivered
+        ("due_ns", "i8"),  # of the message it is in
+        ("down_ns", "i8"),  # time of the response on the network
+        ("left_s", "f8"),  # work left, bias included
+        ("after_first_s", "f8"),  # of it, what comes after the first unit
+        ("work_s", "f8"),  # nominal work, bias excluded
+        ("share", "f8"),  # of the node's speed, now
+        ("share_s", "f8"),  # time in service weighted by share
+        ("crowding", "f8"),
+        ("stutter_below", "f8"),  # rate under which the gap between units breaks the bound
+        ("expected_s", "f8"),  # router's book: prior work by the length forecast
+        ("expected_total_s", "f8"),  # router's book: network, wait, load and service
+        ("node", "i4"),
+        ("model", "i4"),
+        ("site", "i4"),
+        ("prompt", "i4"),
+        ("units", "i4"),
+        ("forecast", "i4"),
+        ("retries", "i4"),
+        ("state", "i4"),
+        ("stutter", "i4"),
+        ("next", "i4"),  # in queue, air, pending, report or free list
+        ("older", "i4"),  # in the router's list of outstanding requests
+        ("newer", "i4"),
+    ]
+)
+
+LOG = np.dtype(  # (B, K): requests that ended, written when the router learns of it
+    [
+        ("id", "i8"),
+        ("arrive_ns", "i8"),
+        ("dispatch_ns", "i8"),
+        ("start_ns", "i8"),
+        ("first_ns", "i8"),
+        ("finish_ns", "i8"),
+        ("latency_ns", "i8"),  # in system, drop charge included
+        ("slowdown", "f8"),  # measured service over prior; 0 if not served
+        ("node", "i4"),
+        ("model", "i4"),
+        ("site", "i4"),
+        ("prompt", "i4"),
+        ("units", "i4"),
+        ("retries", "i4"),
+        ("outcome", "i4"),
+        ("late", "i4"),
+        ("stutter", "i4"),
+        ("pad", "i4"),
+    ]
+)
+
+
+class Params(NamedTuple):
+    """What a scenario fixes: read only, shared by every row."""
+
+    rules: np.ndarray  # (1,) RULES
+    node: np.ndarray  # (N,) NODE_TYPE
+    model: np.ndarray  # (M,) MODEL
+    service: np.ndarray  # (N, M) SERVICE
+    link: np.ndarray  # (S, N) LINK
+    site: np.ndarray  # (S,) f8, cumulative share of the users
+    trace: np.ndarray  # (T,) TRACE_ROW
+    quantile: np.ndarray  # (Q,) f8, values of the empirical laws
+    change: np.ndarray  # (C,) CHANGE, the timeline of the scenario; the last row is at NEVER
+    weights: np.ndarray  # (8,) f8, of the reward terms
+
+
+class Row(NamedTuple):
+    """One world of a `State`: views, so writing here writes there."""
+
+    world: np.ndarray  # (1,) WORLD
+    due: np.ndarray  # (N,) i8
+    node: np.ndarray  # (N,) NODE
+    pair: np.ndarray  # (N, M) PAIR
+    job: np.ndarray  # (J,) JOB
+    slot: np.ndarray  # (N, L) i4
+    change: np.ndarray  # (C,) CHANGE
+    log: np.ndarray  # (K,) LOG
+
+
+class State(NamedTuple):
+    """What moves: one row a world, no hidden memory anywhere else."""
+
+    world: np.ndarray  # (B,) WORLD
+    due: np.ndarray  # (B, N) i8, next event of each node
+    node: np.ndarray  # (B, N) NODE
+    pair: np.ndarray  # (B, N, M) PAIR
+    job: np.ndarray  # (B, J) JOB
+    slot: np.ndarray  # (B, N, L) i4, job rows that run on each node
+    change: np.ndarray  # (B, C) CHANGE, the timeline of this episode
+    log: np.ndarray  # (B, K) LOG
+
+
+def allocate(n_worlds: int, n_nodes: int, n_models: int, n_jobs: int, n_slots: int, n_changes: int) -> State:
+    """Zeroed state tables for `n_worlds` worlds; every size is at least one."""
+    b, n, m, j = n_worlds, n_nodes, n_models, n_jobs
+    return State(
+        world=np.zeros(b, WORLD),
+        due=np.full((b, n), NEVER, np.int64),
+        node=np.zeros((b, n), NODE),
+        pair=np.zeros((b, n, m), PAIR),
+        job=np.zeros((b, j), JOB),
+        slot=np.zeros((b, n, n_slots), np.int32),
+        change=np.zeros((b, n_changes), CHANGE),
+        log=np.zeros((b, j + 1), LOG),
+    )

@@ -1,0 +1,130 @@
+"""The policy interface, and the registry that turns names into policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from edge_gym.errors import EdgeGymInputError, nearest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What else is public at a decision, for B worlds.
+
+    Attributes:
+        time_s: (B,) simulated seconds since each episode began.
+        dt_s: (B,) simulated seconds since the last decision.
+        begun: (B,) bool, rows whose episode begins with this decision.
+        active: (B,) bool, rows with a pending decision; what is returned for the others is ignored.
+        ended_row: (K,) rows in which requests ended since the last decision, as far as the router knows.
+        ended: (K,) log entries of those requests (`edge_gym.kernel.tables.LOG`).
+        privileged: What only an oracle may see (`edge_gym.privileged.Privileged`); None for every other policy.
+    """
+
+    time_s: np.ndarray
+    dt_s: np.ndarray
+    begun: np.ndarray
+    active: np.ndarray
+    ended_row: np.ndarray
+    ended: np.ndarray
+    privileged: Any = None
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Whoever decides, for B worlds at once.
+
+    A policy that needs `context.privileged` has a class attribute `privileged = True`; its results are marked.
+    """
+
+    def reset(self, n_envs: int, seed: int) -> None:
+        """Forget everything; `n_envs` worlds follow. `seed` is for the policy's own draws."""
+
+    def act(self, obs: np.ndarray, action_mask: np.ndarray, context: Context) -> np.ndarray:
+        """Choose.
+
+        Args:
+            obs: (B, A, F) float32.
+            action_mask: (B, A) bool, at least the last choice of each row is true.
+            context: What else is public.
+
+        Returns:
+            (B,) integers, legal choices.
+        """
+        ...
+
+
+# Lazy strings "module:attribute". Packages add theirs by the entry-point group "edge_gym.policies" or `register_policy`.
+POLICIES: dict[str, str | Callable[..., Policy]] = {
+    "random": "edge_baselines.simple:Random",
+    "round_robin": "edge_baselines.simple:RoundRobin",
+    "jsq": "edge_baselines.simple:JoinShortestQueue",
+    "p2c": "edge_baselines.simple:PowerOfTwoChoices",
+    "least_work_left": "edge_baselines.simple:LeastWorkLeft",
+    "nearest": "edge_baselines.simple:Nearest",
+    "sect_blind": "edge_baselines.sect:SectBlind",
+    "sect_static": "edge_baselines.sect:SectStatic",
+    "sect_ewma": "edge_baselines.sect:SectEwma",
+    "sect_watchdog": "edge_baselines.sect:SectWatchdog",
+    "peak_ewma": "edge_baselines.peak_ewma:PeakEwma",
+    "oracle": "edge_baselines.oracle:Oracle",
+}
+
+
+def register_policy(name: str, target: str | Callable[..., Policy]) -> None:
+    """Make a policy known under `name`.
+
+    Args:
+        name: As given to `make_policy` and `--policies`.
+        target: "package.module:attribute", loaded at first use, or a callable that returns a policy.
+
+    Raises:
+        EdgeGymInputError: The name is taken by something else, or holds a colon or comma.
+    """
+    if not name or set(name) & set(":, \t\n"):
+        raise EdgeGymInputError("name", name, "a name without colons, commas or blanks", "register_policy")
+    if POLICIES.get(name, target) != target:
+        raise EdgeGymInputError("name", name, "a name that is not taken", "register_policy")
+    POLICIES[name] = target
+
+
+def policy_names() -> list[str]:
+    """Every known name, installed packages' included."""
+    return sorted({*POLICIES, *(entry.name for entry in entry_points(group="edge_gym.policies"))})
+
+
+def make_policy(name: str) -> Policy:
+    """A policy by name; what follows a colon is given to it as a string ("ppo:path").
+
+    Raises:
+        EdgeGymInputError: No such name, or what it needs is not installed.
+    """
+    if not isinstance(name, str):
+        raise EdgeGymInputError("policy", name, "the name of a policy")
+    base, _, argument = name.partition(":")
+    target: Any = POLICIES.get(base)
+    if target is None:
+        found = [entry for entry in entry_points(group="edge_gym.policies") if entry.name == base]
+        if not found:
+            names = policy_names()
+            raise EdgeGymInputError("policy", name, f"one of {', '.join(names)}", hint=nearest(base, names))
+        target = found[0].value
+    if isinstance(target, str):
+        module, _, attribute = target.partition(":")
+        try:
+            target = getattr(import_module(module), attribute)
+        except ImportError as error:
+            hint = f"{error}; see the extras in the README"
+            raise EdgeGymInputError("policy", name, "a policy whose package is installed", hint=hint) from error
+    return target(argument) if argument else target()
+
+
+def is_privileged(policy: Policy) -> bool:
+    """Whether the policy sees what only an oracle may see."""
+    return bool(getattr(policy, "privileged", False))

@@ -1,0 +1,188 @@
+"""Named scenarios, built when asked for, and the one function that turns what a caller gives into a scenario."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from edge_gym.devices import DeviceType, ModelType, Service
+from edge_gym.errors import EdgeGymInputError, nearest
+from edge_gym.scenario import Arrivals, Law, Pool, Scenario, Telemetry, Topology, Workload
+from edge_gym.scenario_io import FORMATS, load_scenario
+
+# Device types that an operator would really mix, each able to hold the whole model mix in memory.
+EDGE_MIX = (
+    "jetson_agx_orin",
+    "l4",
+    "jetson_orin_nx",
+    "rtx_2000e_ada",
+    "t4",
+    "strix_halo",
+    "apple_m1_pro",
+    "rtx_4090",
+)
+# A wider choice: among them devices that lack figures for some models, or the memory.
+METRO_MIX = (
+    *EDGE_MIX,
+    "jetson_xavier_nx",
+    "a2",
+    "arc_pro_b60",
+    "jetson_agx_xavier",
+    "snapdragon_8_elite",
+    "cloud_ai_100",
+    "arc_140t",
+    "l40s",
+)
+
+
+def model_mix() -> tuple[Workload, ...]:
+    """Returns the shared mix: mostly chat, some language encoding and detection, few images."""
+    return (
+        Workload.default("llama3.1-8b", share=0.5, deadline_s=30.0),
+        Workload.default("bert-large", share=0.25, deadline_s=1.0),
+        Workload.default("retinanet", share=0.2, deadline_s=1.0),
+        Workload.default("sdxl", share=0.05, deadline_s=90.0),
+    )
+
+
+@cache
+def stationary() -> Scenario:
+    """16 nodes of 8 kinds on a metro tree with 4 sites; Poisson at 70 % of capacity; nothing is hidden."""
+    return Scenario(
+        name="stationary",
+        pool=Pool(device_types=EDGE_MIX, n_nodes=16),
+        workloads=model_mix(),
+        arrivals=Arrivals(load=0.7),
+        topology=Topology(kind="metro", n_sites=4, branching=2),
+        n_requests=2000,
+    )
+
+
+def overload() -> Scenario:
+    """`stationary` with bursts at 130 % of capacity: something has to give."""
+    arrivals = Arrivals(kind="mmpp", load=1.3, burst_ratio=4.0, burst_share=0.3, burst_mean_s=10.0)
+    return replace(stationary(), name="overload", arrivals=arrivals)
+
+
+def bursty() -> Scenario:
+    """`stationary` with the same mean rate in bursts of eight times the calm rate."""
+    arrivals = Arrivals(kind="mmpp", load=0.7, burst_ratio=8.0, burst_share=0.15, burst_mean_s=5.0)
+    return replace(stationary(), name="bursty", arrivals=arrivals)
+
+
+def diurnal() -> Scenario:
+    """`stationary` with a day of two minutes: between 10 % and 130 % of capacity."""
+    arrivals = Arrivals(kind="diurnal", load=0.7, period_s=120.0, amplitude=0.85)
+    return replace(stationary(), name="diurnal", arrivals=arrivals, n_requests=4000)
+
+
+def azure() -> Scenario:
+    """Chat requests from a trace file on 16 nodes. The shipped sample is MADE UP; set `trace_path` to the real one."""
+    return replace(
+        stationary(),
+        name="azure",
+        workloads=(Workload.default("llama3.1-8b", deadline_s=30.0),),
+        arrivals=Arrivals(kind="trace", load=0.7, trace_path="edge_gym:sample_azure_trace.csv", trace_start="random"),
+    )
+
+
+def metro64() -> Scenario:
+    """64 nodes of 16 kinds, 8 sites, unknown software stacks (sigma 0.3) and telemetry that is half a second old."""
+    return replace(
+        stationary(),
+        name="metro64",
+        pool=Pool(device_types=METRO_MIX, n_nodes=64),
+        topology=Topology(kind="metro", n_sites=8),
+        telemetry=Telemetry(age_s=0.5, forecast_cv=0.3),
+        bias_sigma=0.3,
+        n_requests=4000,
+    )
+
+
+def metro1000() -> Scenario:
+    """`metro64` at the size of a large operator: 1,000 nodes and 24 sites."""
+    return replace(
+        metro64(),
+        name="metro1000",
+        pool=Pool(device_types=METRO_MIX, n_nodes=1000),
+        topology=Topology(kind="metro", n_sites=24),
+        n_requests=10_000,
+    )
+
+
+def toy2() -> Scenario:
+    """Small enough for paper: nodes of 1 s and 2 s, one request at a time, no network delay, 10 requests at 1/s."""
+    constant = Law(kind="constant", mean=1.0)
+    device = DeviceType(name="fast", memory_bytes=10**9, storage_bytes_per_s=1e9, nic_bytes_per_s=1e9, slots=1)
+    return Scenario(
+        name="toy2",
+        devices=(device, replace(device, name="slow")),
+        models=(ModelType(name="toy", weights_bytes=10**6),),
+        services=(
+            Service(device="fast", model="toy", per_unit_s=1.0),
+            Service(device="slow", model="toy", per_unit_s=2.0),
+        ),
+        pool=Pool(device_types=("fast", "slow"), n_nodes=2, queue_capacity=10, preload="all_that_fit"),
+        workloads=(Workload(model="toy", prompt_tokens=Law(mean=0.0), units=constant, deadline_s=10.0),),
+        arrivals=Arrivals(rate_per_s=1.0),
+        topology=Topology(kind="star", link_delay_s=0.0, access_delay_s=0.0),
+        n_requests=10,
+    )
+
+
+PRESETS: dict[str, Callable[[], Scenario]] = {
+    f"routing/{build.__name__}": build
+    for build in (stationary, overload, toy2, metro64, metro1000, bursty, diurnal, azure)
+}
+
+
+def preset(name: str, task: str = "routing") -> Scenario:
+    """Returns a named scenario; a short name is looked up inside its task ("stationary" -> "routing/stationary").
+
+    Raises:
+        EdgeGymInputError: No such preset; names the nearest one.
+    """
+    full = name if name in PRESETS else f"{task}/{name}"
+    if full not in PRESETS:
+        short = [known.removeprefix(f"{task}/") for known in PRESETS]
+        raise EdgeGymInputError("scenario", name, f"one of {', '.join(short)}, or a file", "", nearest(name, short))
+    return PRESETS[full]()
+
+
+def resolve(scenario: Scenario | str | Path, task: str = "routing", **overrides: Any) -> Scenario:
+    """Returns the scenario that a caller means.
+
+    Args:
+        scenario: A scenario, the name of a preset, or the path of a file (with a separator or a known suffix).
+        task: The task it is for.
+        **overrides: Flat overrides, see `Scenario.with_overrides`.
+
+    Raises:
+        EdgeGymInputError: Unknown name, bad file, bad override, or a scenario of another task.
+    """
+    if isinstance(scenario, Scenario):
+        found = scenario
+    elif isinstance(scenario, str) and scenario in PRESETS:
+        found = preset(scenario, task)
+    elif isinstance(scenario, Path) or (isinstance(scenario, str) and _is_path(scenario)):
+        found = load_scenario(scenario)
+    elif isinstance(scenario, str):
+        found = preset(scenario, task)
+    else:
+        raise EdgeGymInputError("scenario", scenario, "a Scenario, the name of a preset or the path of a file")
+    if found.task != task:
+        raise EdgeGymInputError("scenario.task", found.task, f"'{task}'", found.name)
+    return found.with_overrides(**overrides) if overrides else found
+
+
+def _is_path(text: str) -> bool:
+    name = text.lower()
+    return text.partition("/")[0] not in _tasks() and (os.sep in text or name.endswith(tuple(FORMATS)))
+
+
+def _tasks() -> set[str]:
+    return {name.partition("/")[0] for name in PRESETS}

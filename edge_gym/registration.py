@@ -1,0 +1,17 @@
+"""Register the environments in Gymnasium: a table, a loop, lazy strings."""
+
+import gymnasium
+
+TABLE = {"edge_gym/Routing-v0": "routing"}
+
+
+def register_all() -> None:
+    """Register every id that is not registered yet; nothing is loaded or compiled before `make`."""
+    for name, task in TABLE.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(
+                id=name,
+                entry_point="edge_gym.envs.single:EdgeEnv",
+                vector_entry_point="edge_gym.envs.vector:EdgeVectorEnv",
+                kwargs={"task": task},
+            )

@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 # Loaded at first use, so that importing the package stays fast.
 _LAZY = {
-    "evaluate": "edge_gym.evaluate",
+    "evaluate": "edge_gym.evaluation",
     "EdgeEnv": "edge_gym.envs.single",
     "EdgeVectorEnv": "edge_gym.envs.vector",
     "Scenario": "edge_gym.scenario",

@@ -85,7 +85,7 @@ class EdgeGymInputError(EdgeGymError, ValueError):
         joint = "." if prefix and self.field and not self.field.startswith("[") else ""
         return EdgeGymInputError(prefix + joint + self.field, self.value, self.allowed, where or self.where, self.hint)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple]:
         return type(self), (self.field, self.value, self.allowed, self.where, self.hint)
 
 
@@ -107,7 +107,7 @@ class InputErrors(EdgeGymInputError):
             lines.append("... and more")
         return "\n".join(lines)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple]:
         return type(self), (self.errors,)
 
 

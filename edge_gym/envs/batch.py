@@ -9,8 +9,8 @@ import numpy as np
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.kernel import random, step
 from edge_gym.kernel.build import World
+from edge_gym.kernel.observe import N_FEATURES, N_TIMES
 from edge_gym.kernel.tables import LOG, N_TERMS, SECOND, State
-from edge_gym.kernel.observe import N_FEATURES
 from edge_gym.scenario_io import fingerprint
 
 
@@ -43,6 +43,8 @@ class Batch:
         self.episodes = np.zeros(n_worlds, np.int64)
         self.mask = np.zeros((n_worlds, world.n_nodes + 1), bool)
         self.mask[:, -1] = True
+        self._none = np.zeros(n_worlds, np.int64)
+        self._times = np.zeros((world.n_nodes + 1) * N_TIMES, np.float32)  # scratch of the kernel
 
     def empty_obs(self) -> np.ndarray:
         """A fresh observation array (B, N + 1, F)."""
@@ -55,7 +57,11 @@ class Batch:
             which: (B,) bool.
             obs: (B, N + 1, F) float32; the rows that begin are written.
         """
-        step.reset_rows(self.world.params, self.state, which, self.roots, self.episodes, obs, self.mask)
+        self._run(np.where(which, step.BEGIN, step.SKIP), self._none, obs)
+
+    def observe(self, which: np.ndarray, obs: np.ndarray) -> None:
+        """Describe the pending decision of the rows in `which` again; nothing changes."""
+        self._run(np.where(which, step.LOOK, step.SKIP), self._none, obs)
 
     def step(self, actions: np.ndarray, skip: np.ndarray, obs: np.ndarray | None = None) -> Outcome:
         """One decision in every row but those in `skip`, whose outputs are zero (their observation is not written).
@@ -65,17 +71,16 @@ class Batch:
             skip: (B,) bool.
             obs: Where to write the observations; a fresh array by default.
         """
-        b = self.n_worlds
-        obs = self.empty_obs() if obs is None else obs
-        reward, terms, dt_s, done = np.zeros(b), np.zeros((b, N_TERMS)), np.zeros(b), np.zeros(b, bool)
-        step.step_rows(
-            self.world.params, self.state, 0, b, actions, skip, obs, self.mask, reward, terms, dt_s, done
-        )
-        return Outcome(obs, self.mask.copy(), reward, terms, dt_s, done)
+        return self._run(np.where(skip, step.SKIP, step.STEP), actions, self.empty_obs() if obs is None else obs)
 
-    def observe(self, which: np.ndarray, obs: np.ndarray) -> None:
-        """Describe the pending decision of the rows in `which` again; nothing changes."""
-        step.observe_rows(self.world.params, self.state, which, obs, self.mask)
+    def _run(self, todo: np.ndarray, actions: np.ndarray, obs: np.ndarray) -> Outcome:
+        b = self.n_worlds
+        reward, terms, dt_s, done = np.zeros(b), np.zeros((b, N_TERMS)), np.zeros(b), np.zeros(b, bool)
+        step.run_rows(
+            self.world.params, self.state, 0, b, todo.astype(np.int8), actions, self.roots, self.episodes,
+            obs, self.mask, reward, terms, dt_s, done, self._times,
+        )  # fmt: skip
+        return Outcome(obs, self.mask.copy(), reward, terms, dt_s, done)
 
     @property
     def time_s(self) -> np.ndarray:
@@ -117,7 +122,9 @@ class Batch:
         mine = {**self.state._asdict(), "roots": self.roots, "episodes": self.episodes, "mask": self.mask}
         here = fingerprint(self.world.scenario)
         if str(saved.get("scenario")) != here:
-            raise EdgeGymInputError("state.scenario", str(saved.get("scenario")), f"the fingerprint {here}", "set_state")
+            raise EdgeGymInputError(
+                "state.scenario", str(saved.get("scenario")), f"the fingerprint {here}", "set_state"
+            )
         for name, table in mine.items():
             found = saved.get(name)
             if not isinstance(found, np.ndarray) or found.shape != table.shape or found.dtype != table.dtype:

@@ -12,7 +12,7 @@ from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import check_choice, check_seed, clear, resolve_task
 from edge_gym.errors import ClosedEnv, EdgeGymInputError, EpisodeOver, InvalidAction, ResetNeeded
 from edge_gym.kernel import step as kernel
-from edge_gym.kernel.observe import N_FEATURES
+from edge_gym.kernel.observe import N_FEATURES, N_TIMES
 from edge_gym.kernel.tables import N_TERMS, SECOND, TERMS
 from edge_gym.render import frame, text_frame
 
@@ -49,7 +49,8 @@ class EdgeEnv(gymnasium.Env):
         self.action_space = self.task.action_space(self.world.n_nodes)
         self.batch = Batch(self.world, 1)
         self._phase = "new"  # new, running, over, closed
-        self._go = np.zeros(1, bool)
+        self._todo = np.full(1, kernel.STEP, np.int8)
+        self._times = np.zeros((self.world.n_nodes + 1) * N_TIMES, np.float32)
         self._action = np.zeros(1, np.int64)
         self._reward, self._terms = np.zeros(1), np.zeros((1, N_TERMS))
         self._dt_s, self._done = np.zeros(1), np.zeros(1, bool)
@@ -106,9 +107,9 @@ class EdgeEnv(gymnasium.Env):
         self._action[0] = choice
         obs = np.empty(self._shape, np.float32)
         batch = self.batch
-        kernel.step_rows(
-            self.world.params, batch.state, 0, 1, self._action, self._go, obs, batch.mask,
-            self._reward, self._terms, self._dt_s, self._done,
+        kernel.run_rows(
+            self.world.params, batch.state, 0, 1, self._todo, self._action, batch.roots, batch.episodes,
+            obs, batch.mask, self._reward, self._terms, self._dt_s, self._done, self._times,
         )  # fmt: skip
         truncated = bool(self._done[0])
         if truncated:

@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from edge_gym.envs.batch import Batch, Outcome, episode_seed
-from edge_gym.envs.common import check_choice, check_seed, check_reset_options, clear, resolve_task
+from edge_gym.envs.common import check_choice, check_reset_options, check_seed, clear, resolve_task
 from edge_gym.errors import ClosedEnv, EdgeGymInputError, EpisodeOver, InvalidAction, ResetNeeded
 from edge_gym.kernel.tables import TERMS
 from edge_gym.render import frame, text_frame

@@ -7,6 +7,7 @@ home still imports: the next candidate folder is taken, or none.
 
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -36,7 +37,9 @@ def _writable_cache_dir() -> str:
     for candidate in filter(None, candidates):
         folder = Path(candidate) / _sources_hash()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.exists():
+                folder.mkdir(parents=True)
+                _forget_old(folder)
             with tempfile.TemporaryFile(dir=folder):
                 return str(folder)
         except OSError:
@@ -44,14 +47,42 @@ def _writable_cache_dir() -> str:
     return ""
 
 
+def _forget_old(newest: Path, keep: int = 4) -> None:
+    """Remove the caches of all but the last few versions of the kernel."""
+    others = [path for path in newest.parent.iterdir() if path.is_dir() and path != newest]
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in others[keep - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 CACHE_DIR = _writable_cache_dir()
 
 
-def jit(function: Callable) -> Callable:
-    """Compile a kernel function: no GIL, no fastmath (results must not depend on the machine), cached on disk."""
+def _compile(function: Callable, **options: bool) -> Callable:
     previous = numba_config.CACHE_DIR
     numba_config.CACHE_DIR = CACHE_DIR
     try:
-        return numba.njit(function, nogil=True, _nrt=False, forceinline=True, cache=bool(CACHE_DIR), error_model="numpy")
+        # No fastmath: results must not depend on the machine. No reference counts: nothing is allocated, and counting
+        # the views of a row would cost more than the physics. Inlined: a row is eight arrays, dear to pass by value.
+        return numba.njit(
+            function,
+            nogil=True,
+            cache=bool(CACHE_DIR),
+            error_model="numpy",
+            _nrt=False,
+            forceinline=True,
+            no_cfunc_wrapper=True,
+            **options,
+        )
     finally:
         numba_config.CACHE_DIR = previous
+
+
+def jit(function: Callable) -> Callable:
+    """Compile a kernel function that Python may call."""
+    return _compile(function)
+
+
+def jit_row(function: Callable) -> Callable:
+    """Compile a kernel function that only kernel functions call: without its Python wrapper it compiles twice as fast."""
+    return _compile(function, no_cpython_wrapper=True)

@@ -88,7 +88,6 @@ def _node_table(scenario: Scenario) -> np.ndarray:
         row["active_w"] = active_w
         row["price_per_s"] = price / 3600.0
         row["per_slot"] = 1.0 / slots
-        row["per_queue"] = 1.0 / max(scenario.pool.queue_capacity, 1)
         row["per_byte"] = 1.0 / device.memory_bytes
         row["price_scaled"] = price / (1.0 + price)
         row["power_scaled"] = min(math.log2(1.0 + active_w) / 12.0, 1.0)
@@ -232,7 +231,9 @@ def _mean_rate_per_s(scenario: Scenario, capacity_per_s: float, trace: Trace | N
         rate = len(trace.time_ns) / max(_span_ns(trace) / SECOND, 1e-9)
     expected = min(rate * scenario.horizon_s, scenario.n_requests or math.inf)
     if expected > 1e10:
-        raise EdgeGymInputError("horizon_s", scenario.horizon_s, "such that requests <= 1e10", "Scenario", f"{expected:.3g}")
+        raise EdgeGymInputError(
+            "horizon_s", scenario.horizon_s, "such that requests <= 1e10", "Scenario", f"{expected:.3g}"
+        )
     return rate
 
 

@@ -3,7 +3,7 @@
 Every function takes one world (`Row`) and a node number and keeps `due[n]`, the node's next event, up to date.
 """
 
-from ._jit import jit
+from ._jit import jit_row
 from .tables import (
     ABSENT,
     DOWNLINK,
@@ -19,13 +19,13 @@ from .tables import (
 )
 
 
-@jit
+@jit_row
 def to_ns(seconds):
     """Round a duration once, to whole nanoseconds."""
     return int(seconds * SECOND + 0.5)
 
 
-@jit
+@jit_row
 def nominal_work_s(service, prompt, units):
     """Work of a request in seconds on an idle node at nominal speed, bias excluded (docs/design.md, section 3)."""
     beyond = max(prompt - 2048, 0)
@@ -33,7 +33,7 @@ def nominal_work_s(service, prompt, units):
     return prefill + service["per_unit_s"] * units
 
 
-@jit
+@jit_row
 def refresh_due(row, n):
     """Next event of the node: a load that ends, a completion, or a message."""
     node = row.node[n]
@@ -43,7 +43,7 @@ def refresh_due(row, n):
     row.due[n] = due
 
 
-@jit
+@jit_row
 def send(row, n, j, due_ns, state):
     """Put a message in the air of node `n`, behind those due at the same time."""
     node, job = row.node[n], row.job
@@ -69,7 +69,7 @@ def send(row, n, j, due_ns, state):
         row.due[n] = due_ns
 
 
-@jit
+@jit_row
 def take_message(row, n):
     """Take the first message out of the air; the caller refreshes `due`."""
     node = row.node[n]
@@ -80,7 +80,7 @@ def take_message(row, n):
     return j
 
 
-@jit
+@jit_row
 def receive(params, row, n, j, now):
     """A request reaches its node: its model is made resident, and it starts or queues."""
     node, job = row.node[n], row.job
@@ -99,7 +99,7 @@ def receive(params, row, n, j, now):
     refresh_due(row, n)
 
 
-@jit
+@jit_row
 def begin_load(params, row, n, m, now):
     """Evict idle models, least recently used first, until model `m` fits; then read it from storage."""
     node, pair = row.node[n], row.pair[n]
@@ -121,7 +121,7 @@ def begin_load(params, row, n, m, now):
     node["load_ns"] = min(node["load_ns"], pair[m]["ready_ns"])
 
 
-@jit
+@jit_row
 def end_load(params, row, n, now):
     """Models whose load ends now become resident; requests that waited for them start."""
     node, pair = row.node[n], row.pair[n]
@@ -138,7 +138,7 @@ def end_load(params, row, n, now):
     refresh_due(row, n)
 
 
-@jit
+@jit_row
 def take_ready(row, n):
     """Take the first queued request whose model is resident out of the queue, or NONE."""
     node, job = row.node[n], row.job
@@ -157,7 +157,7 @@ def take_ready(row, n):
     return j
 
 
-@jit
+@jit_row
 def start_ready(params, row, n, now):
     """Start queued requests while slots are free; True if any started (then the caller must `rerate`)."""
     node, job = row.node[n], row.job
@@ -170,25 +170,25 @@ def start_ready(params, row, n, now):
             settle(row, n, now)
             started = True
         m = job[j]["model"]
-        service, bias = params.service[n, m], row.pair[n, m]["bias"]
-        kind = params.model[m]["kind"]
-        job[j]["state"] = RUNNING
-        job[j]["start_ns"] = now
-        job[j]["left_s"] = job[j]["work_s"] * bias
-        job[j]["after_first_s"] = service["per_unit_s"] * job[j]["units"] * bias if kind == TOKENS else 0.0
-        job[j]["share_s"] = 0.0
-        job[j]["crowding"] = service["crowding"]
+        service, bias, kind = params.service[n, m], row.pair[n, m]["bias"], params.model[m]["kind"]
         gap = service["per_unit_s"]
         bound = max(params.rules[0]["stutter_gap_ratio"] * gap, params.rules[0]["stutter_gap_s"])
-        watched = kind == TOKENS or kind == STEPS
-        job[j]["stutter_below"] = gap * bias / bound if watched else 0.0
+        slot = row.slot[n, node["running"]]
+        slot["job"] = j
+        slot["stutter"] = job[j]["stutter"]
+        slot["left_s"] = job[j]["work_s"] * bias
+        slot["after_first_s"] = gap * job[j]["units"] * bias if kind == TOKENS else 0.0
+        slot["share_s"] = 0.0
+        slot["crowding"] = service["crowding"]
+        slot["stutter_below"] = gap * bias / bound if kind == TOKENS or kind == STEPS else 0.0
+        job[j]["state"] = RUNNING
+        job[j]["start_ns"] = now
         row.pair[n, m]["used_ns"] = now
-        row.slot[n, node["running"]] = j
         count_running(params, row, n, 1)
     return started
 
 
-@jit
+@jit_row
 def count_running(params, row, n, step):
     """One more (+1) or one less (-1) request runs: book power, price and the spread of busy slots."""
     node, world, kind = row.node[n], row.world[0], params.node[n]
@@ -202,70 +202,71 @@ def count_running(params, row, n, step):
         world["price_per_s"] += step * kind["price_per_s"]
 
 
-@jit
+@jit_row
 def settle(row, n, now):
     """Book the progress of the running requests up to now."""
-    node, job = row.node[n], row.job
+    node, slots = row.node[n], row.slot[n]
     elapsed_ns = now - node["settled_ns"]
     if elapsed_ns > 0:
         elapsed = elapsed_ns / SECOND
         for k in range(node["running"]):
-            j = row.slot[n, k]
-            share = job[j]["share"]
-            rate = share * node["speed"]
-            left = job[j]["left_s"]
-            to_first = left - job[j]["after_first_s"]
-            if job[j]["first_ns"] < 0 and job[j]["after_first_s"] > 0.0 and to_first <= elapsed * rate:
-                job[j]["first_ns"] = node["settled_ns"] + to_ns(to_first / rate)
-            job[j]["left_s"] = left - elapsed * rate
-            job[j]["share_s"] += elapsed * share
+            slot = slots[k]
+            rate = slot["share"] * node["speed"]
+            done = elapsed * rate
+            if slot["after_first_s"] > 0.0 and slot["left_s"] - done <= slot["after_first_s"]:
+                first = node["settled_ns"] + to_ns((slot["left_s"] - slot["after_first_s"]) / rate)
+                row.job[slot["job"]]["first_ns"] = first
+                slot["after_first_s"] = 0.0
+            slot["left_s"] -= done
+            slot["share_s"] += elapsed * slot["share"]
     node["settled_ns"] = now
 
 
-@jit
+@jit_row
 def rerate(row, n, now):
     """Share the processor anew and find the next completion. Progress must be settled up to now."""
-    node, job = row.node[n], row.job
+    node, slots = row.node[n], row.slot[n]
     crowd = 0.0
     for k in range(node["running"]):
-        crowd += job[row.slot[n, k]]["crowding"]
-    soonest, slot = 1e18, NONE
+        crowd += slots[k]["crowding"]
+    soonest, first = 1e18, NONE
     for k in range(node["running"]):
-        j = row.slot[n, k]
-        share = 1.0
-        if node["running"] > 1:
-            share = 1.0 / (1.0 + crowd - job[j]["crowding"])
-        job[j]["share"] = share
-        rate = share * node["speed"]
-        if rate < job[j]["stutter_below"]:
-            job[j]["stutter"] = 1
-        seconds = job[j]["left_s"] / rate
+        slot = slots[k]
+        slot["share"] = 1.0 / (1.0 + (crowd - slot["crowding"])) if node["running"] > 1 else 1.0
+        rate = slot["share"] * node["speed"]
+        if rate < slot["stutter_below"]:
+            slot["stutter"] = 1
+        seconds = slot["left_s"] / rate
         if seconds < soonest:
-            soonest, slot = seconds, k
-    node["finish_slot"] = slot
+            soonest, first = seconds, k
+    node["finish_slot"] = first
     node["finish_ns"] = NEVER
-    if slot != NONE:
+    if first != NONE:
         node["finish_ns"] = now + to_ns(max(soonest, 0.0))
 
 
-@jit
+@jit_row
 def complete(params, row, n, now):
     """The next completion of the node is due: free the slot, start who waits, send the response."""
-    node, job = row.node[n], row.job
+    node, slots = row.node[n], row.slot[n]
     settle(row, n, now)
-    j = row.slot[n, node["finish_slot"]]
-    row.slot[n, node["finish_slot"]] = row.slot[n, node["running"] - 1]
+    slot = slots[node["finish_slot"]]
+    j = slot["job"]
+    job = row.job[j]
+    job["share_s"] = slot["share_s"]
+    job["stutter"] = slot["stutter"]
+    if job["first_ns"] < 0:
+        job["first_ns"] = now
+    slots[node["finish_slot"]] = slots[node["running"] - 1]
     count_running(params, row, n, -1)
-    release_model(params, row, n, job[j]["model"])
-    if job[j]["first_ns"] < 0:
-        job[j]["first_ns"] = now
+    release_model(params, row, n, job["model"])
     start_ready(params, row, n, now)
     rerate(row, n, now)
     refresh_due(row, n)
-    send(row, n, j, now + job[j]["down_ns"], DOWNLINK)
+    send(row, n, j, now + job["down_ns"], DOWNLINK)
 
 
-@jit
+@jit_row
 def hold_model(params, row, n, m):
     """A request for model `m` is on its way to the node: the model must not be evicted."""
     if row.pair[n, m]["outstanding"] == 0:
@@ -273,14 +274,14 @@ def hold_model(params, row, n, m):
     row.pair[n, m]["outstanding"] += 1
 
 
-@jit
+@jit_row
 def release_model(params, row, n, m):
     row.pair[n, m]["outstanding"] -= 1
     if row.pair[n, m]["outstanding"] == 0:
         row.node[n]["memory_busy_bytes"] -= params.model[m]["weights_bytes"]
 
 
-@jit
+@jit_row
 def set_speed(row, n, speed, now):
     """The node runs `speed` times as fast as nominal from now on."""
     settle(row, n, now)
@@ -289,7 +290,7 @@ def set_speed(row, n, speed, now):
     refresh_due(row, n)
 
 
-@jit
+@jit_row
 def preload(params, row, n):
     """Make the models resident that the scenario says a node has when it joins."""
     node, pair = row.node[n], row.pair[n]

@@ -4,12 +4,11 @@
 log-scaled by a polynomial logarithm made of plain arithmetic, so an observation is the same on every machine.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import jit
+from ._jit import jit, jit_row
 from .nodes import nominal_work_s
 from .tables import ABSENT, LOADING, NO_SUBJECT, SECOND
 from .tables import RESIDENT as LOADED
@@ -43,7 +42,7 @@ COLUMNS = (
     Column("legal", "-", "0 or 1", 0, 1, "the choice is legal now (the action mask)"),
     Column("alive", "-", "0 or 1", 0, 1, "the node is reachable"),
     Column("busy", "slots", _SHARE, 0, 1, "outstanding requests over slots, at most 1"),
-    Column("queue", "requests", _SHARE, 0, 1, "outstanding requests beyond the slots over queue capacity"),
+    Column("outstanding", "requests", "n / (n + 8)", 0, 1, "requests sent there whose completion is not known"),
     Column("free_memory", "bytes", _SHARE, 0, 1, "memory not held by models with outstanding requests"),
     Column("resident", "-", "0, 0.5, 1", 0, 1, "the model is absent, loading, resident"),
     Column("parallelism", "-", _RATIO, 0, 1, "throughput of the full node over one request alone"),
@@ -62,11 +61,13 @@ COLUMNS = (
     Column("evidence_age", "s", _TIME, 0, 1, "evidence: time since the node's last completion (1: none yet)"),
 )
 (
-    IS_REQUEST, MODEL, PROMPT, FORECAST, SLACK, RETRIES, IS_DECLINE, LEGAL, ALIVE, BUSY, QUEUE, FREE_MEMORY, RESIDENT,
+    IS_REQUEST, MODEL, PROMPT, FORECAST, SLACK, RETRIES, IS_DECLINE, LEGAL, ALIVE, BUSY, OUTSTANDING, FREE_MEMORY, RESIDENT,
     PARALLELISM, PRICE, POWER, SLOWDOWN, EVIDENCE, OVERDUE, BACKLOG, WAIT, FIRST, PER_UNIT, SERVICE, NETWORK, LOAD,
     EVIDENCE_AGE,
 ) = range(len(COLUMNS))  # fmt: skip
 N_FEATURES = len(COLUMNS)
+N_TIMES = N_FEATURES - BACKLOG  # the times are the last columns
+T_BACKLOG, T_WAIT, T_FIRST, T_PER_UNIT, T_SERVICE, T_NETWORK, T_LOAD, T_EVIDENCE_AGE = range(N_TIMES)
 N_SUBJECT = IS_DECLINE  # the columns before it describe the subject and are the same in every row
 
 _PER_SECOND = 1.0 / SECOND
@@ -80,8 +81,18 @@ _PER_COUNT_SPAN = np.float32(1.0 / _COUNT_SPAN)
 
 _MANTISSA, _ONE = np.int32(0x7FFFFF), np.int32(0x3F800000)
 # Chebyshev fit of log2(1 + t) / t on [0, 1], degree 7: the logarithm is off by at most 4e-7, and exact at powers of two.
-_L0, _L1, _L2, _L3 = np.float32(1.4426947671), np.float32(-0.7213107231), np.float32(0.4800737522), np.float32(-0.3534546977)
-_L4, _L5, _L6, _L7 = np.float32(0.2561797395), np.float32(-0.1556000138), np.float32(0.0637876265), np.float32(-0.0123706510)
+_L0, _L1, _L2, _L3 = (
+    np.float32(1.4426947671),
+    np.float32(-0.7213107231),
+    np.float32(0.4800737522),
+    np.float32(-0.3534546977),
+)
+_L4, _L5, _L6, _L7 = (
+    np.float32(0.2561797395),
+    np.float32(-0.1556000138),
+    np.float32(0.0637876265),
+    np.float32(-0.0123706510),
+)
 _F1 = np.float32(1.0)
 
 
@@ -96,11 +107,11 @@ def log2_plain(x):
 
 
 @jit
-def scale_times(seconds):
-    """Log-scale a row of times in place (float32)."""
-    for k in range(seconds.shape[0]):
-        x = log2_plain(_F1 + seconds[k] * _PER_TIME_UNIT) * _PER_TIME_SPAN
-        seconds[k] = min(x, _F1)
+def scale_times(times):
+    """Log-scale times (float32 seconds) in place."""
+    for k in range(times.shape[0]):
+        x = log2_plain(_F1 + times[k] * _PER_TIME_UNIT) * _PER_TIME_SPAN
+        times[k] = min(x, _F1)
 
 
 @jit
@@ -108,7 +119,7 @@ def scale_count(number):
     return min(log2_plain(np.float32(1.0 + number)) * _PER_COUNT_SPAN, _F1)
 
 
-@jit
+@jit_row
 def network_s(params, site, n, model, prompt, units):
     """Time of a request and of its response on the network, seconds each."""
     link = params.link[site, n]
@@ -118,7 +129,7 @@ def network_s(params, site, n, model, prompt, units):
     return up, down
 
 
-@jit
+@jit_row
 def load_left_s(params, row, n, m):
     """Expected time until model `m` is resident on node `n`, seconds."""
     residency = row.pair[n, m]["residency"]
@@ -130,7 +141,7 @@ def load_left_s(params, row, n, m):
     return 0.0
 
 
-@jit
+@jit_row
 def is_legal(params, row, n, m, site):
     """Whether a request for model `m` from `site` may be sent to node `n` now."""
     node, kind, pair = row.node[n], params.node[n], row.pair[n, m]
@@ -142,8 +153,8 @@ def is_legal(params, row, n, m, site):
     return node["memory_busy_bytes"] + needed <= kind["memory_bytes"]
 
 
-@jit
-def observe(params, row, obs, mask):
+@jit_row
+def observe(params, row, obs, mask, times):
     """Describe the pending decision.
 
     Args:
@@ -151,10 +162,12 @@ def observe(params, row, obs, mask):
         row: The world.
         obs: Output, (N + 1, N_FEATURES) float32.
         mask: Output, (N + 1,) bool.
+        times: Scratch, ((N + 1) * N_TIMES,) float32: the times of all rows are scaled in one go.
     """
     world = row.world[0]
     n_nodes = row.node.shape[0]
     obs[:] = 0.0
+    times[:] = 0.0
     mask[:] = False
     mask[n_nodes] = True
     obs[n_nodes, IS_DECLINE] = 1.0
@@ -162,15 +175,17 @@ def observe(params, row, obs, mask):
     subject = row.job[max(world["subject"], 0)]
     pending = world["subject_kind"] != NO_SUBJECT
     if pending:
-        show_subject(params, row, subject, obs)
+        show_subject(params, row, subject, obs, times)
     for n in range(n_nodes):
-        show_node(params, row, n, subject, pending, obs[n], mask)
+        show_node(params, row, n, subject, pending, obs[n], mask, times)
+    scale_times(times)
     for n in range(n_nodes + 1):
-        scale_times(obs[n, BACKLOG:N_FEATURES])
+        for k in range(N_TIMES):
+            obs[n, BACKLOG + k] = times[n * N_TIMES + k]
 
 
-@jit
-def show_subject(params, row, subject, obs):
+@jit_row
+def show_subject(params, row, subject, obs, times):
     """The columns that are the same in every row, and what declining is charged."""
     n_nodes = row.node.shape[0]
     m = subject["model"]
@@ -186,25 +201,26 @@ def show_subject(params, row, subject, obs):
         for k in range(N_SUBJECT):
             obs[n, k] = first[k]
     charge = params.rules[0]["drop_charge"] * params.model[m]["deadline_ns"] / SECOND
-    obs[n_nodes, WAIT] = max(charge - (now - subject["arrive_ns"]) / SECOND, 0.0)
+    times[n_nodes * N_TIMES + T_WAIT] = max(charge - (now - subject["arrive_ns"]) / SECOND, 0.0)
 
 
-@jit
-def show_node(params, row, n, subject, pending, out, mask):
-    """Row `n`: the node as a home for the subject. Times are left in seconds."""
+@jit_row
+def show_node(params, row, n, subject, pending, out, mask, times):
+    """Row `n`: the node as a home for the subject. Times go to `times`, in seconds."""
     node, kind = row.node[n], params.node[n]
     now, seen, slots = row.world[0]["now_ns"], node["seen"], kind["slots"]
+    at = n * N_TIMES
     out[ALIVE] = node["alive"]
     out[BUSY] = min(seen * kind["per_slot"], 1.0)
-    out[QUEUE] = max(seen - slots, 0) * kind["per_queue"]
+    out[OUTSTANDING] = seen / (seen + 8.0)
     out[FREE_MEMORY] = 1.0 - node["memory_busy_bytes"] * kind["per_byte"]
     out[PRICE] = kind["price_scaled"]
     out[POWER] = kind["power_scaled"]
     age = max(now - node["oldest_ns"], 0) * _PER_SECOND
     out[OVERDUE] = age / (age + node["oldest_expected_s"] + 1e-9)
     fluid = fluid_now(node, now)
-    out[BACKLOG] = fluid
-    out[EVIDENCE_AGE] = (now - node["evidence_ns"]) * _PER_SECOND if node["evidence_ns"] >= 0 else 1e9
+    times[at + T_BACKLOG] = fluid
+    times[at + T_EVIDENCE_AGE] = (now - node["evidence_ns"]) * _PER_SECOND if node["evidence_ns"] >= 0 else 1e9
     slow = node["slowdown"]
     if pending:
         m = subject["model"]
@@ -220,13 +236,13 @@ def show_node(params, row, n, subject, pending, out, mask):
             out[PARALLELISM] = service["parallelism_scaled"]
             first = nominal_work_s(service, subject["prompt"], 0)
             own = first + service["per_unit_s"] * subject["forecast"]
-            out[WAIT], out[SERVICE] = wait_and_service(seen, slots, service, own, fluid)
-            out[FIRST] = first
-            out[PER_UNIT] = service["per_unit_s"]
+            times[at + T_WAIT], times[at + T_SERVICE] = wait_and_service(seen, slots, service, own, fluid)
+            times[at + T_FIRST] = first
+            times[at + T_PER_UNIT] = service["per_unit_s"]
             up, down = network_s(params, subject["site"], n, params.model[m], subject["prompt"], subject["forecast"])
-            out[NETWORK] = up + down
+            times[at + T_NETWORK] = up + down
             if pair["residency"] != LOADED:
-                out[LOAD] = load_left_s(params, row, n, m)
+                times[at + T_LOAD] = load_left_s(params, row, n, m)
     out[SLOWDOWN] = slow / (1.0 + slow)
 
 

@@ -80,7 +80,6 @@ NODE_TYPE = np.dtype(  # (N,)
         ("active_w", "f8"),  # on top of idle while anything runs
         ("price_per_s", "f8"),  # US dollars per second while anything runs
         ("per_slot", "f8"),  # reciprocals of what the observation divides by
-        ("per_queue", "f8"),
         ("per_byte", "f8"),
         ("price_scaled", "f4"),  # as shown in the observation
         ("power_scaled", "f4"),
@@ -168,29 +167,30 @@ WORLD = np.dtype(  # (B,)
     ]
 )
 
-NODE = np.dtype(  # (B, N)
+NODE = np.dtype(  # (B, N); what an observation reads comes first, so that it shares cache lines
     [
-        ("speed", "f8"),
-        ("settled_ns", "i8"),  # progress of the running jobs is booked up to here
-        ("finish_ns", "i8"),  # next completion
-        ("load_ns", "i8"),  # next model load that ends
-        ("disk_free_ns", "i8"),
-        ("memory_used_bytes", "i8"),  # resident and loading models
+        ("alive", "i4"),
+        ("seen", "i4"),  # router's view: dispatched, completion not reported
+        ("outstanding", "i4"),  # truth: dispatched, response not delivered
+        ("running", "i4"),
         ("memory_busy_bytes", "i8"),  # models with outstanding requests: cannot be evicted
-        ("book_s", "f8"),  # router's view: prior work of the outstanding requests
-        ("fluid_s", "f8"),  # the same less estimated progress, at `mark_ns`
+        ("fluid_s", "f8"),  # router's view: outstanding prior work less estimated progress, at `mark_ns`
         ("mark_ns", "i8"),
         ("drain", "f8"),  # prior seconds of work it should do in a second, given what it has
         ("waiting_s", "f8"),  # prior work that cannot have begun
         ("oldest_ns", "i8"),  # dispatch of the oldest request the router has not heard back about
         ("oldest_expected_s", "f8"),
-        ("crowding_seen", "f8"),  # sum of crowding over the outstanding requests the router knows
         ("slowdown", "f8"),  # measured over prior, exponentially weighted
         ("evidence_ns", "i8"),  # last completion the router knows; -1: none
-        ("evidence", "i8"),  # how many
-        ("running", "i4"),
-        ("outstanding", "i4"),  # truth: dispatched, response not delivered
-        ("seen", "i4"),  # router's view: dispatched, completion not reported
+        ("disk_free_ns", "i8"),
+        ("speed", "f8"),
+        ("settled_ns", "i8"),  # progress of the running jobs is booked up to here
+        ("finish_ns", "i8"),  # next completion
+        ("load_ns", "i8"),  # next model load that ends
+        ("memory_used_bytes", "i8"),  # resident and loading models
+        ("book_s", "f8"),  # router's view: prior work of the outstanding requests
+        ("crowding_seen", "f8"),  # router's view: sum of crowding over the outstanding requests
+        ("evidence", "i4"),  # completions the router knows
         ("finish_slot", "i4"),
         ("queue_head", "i4"),
         ("queue_tail", "i4"),
@@ -199,9 +199,7 @@ NODE = np.dtype(  # (B, N)
         ("air_tail", "i4"),
         ("oldest", "i4"),  # dispatches the router has not heard back about, oldest first
         ("newest", "i4"),
-        ("alive", "i4"),
         ("incarnation", "i4"),  # how often it has joined
-        ("pad", "i4"),
     ]
 )
 
@@ -229,13 +227,8 @@ JOB = np.dtype(  # (B, J)
         ("finish_ns", "i8"),  # response delivered
         ("due_ns", "i8"),  # of the message it is in
         ("down_ns", "i8"),  # time of the response on the network
-        ("left_s", "f8"),  # work left, bias included
-        ("after_first_s", "f8"),  # of it, what comes after the first unit
         ("work_s", "f8"),  # nominal work, bias excluded
-        ("share", "f8"),  # of the node's speed, now
-        ("share_s", "f8"),  # time in service weighted by share
-        ("crowding", "f8"),
-        ("stutter_below", "f8"),  # rate under which the gap between units breaks the bound
+        ("share_s", "f8"),  # time in service weighted by the share of the node's speed it had
         ("expected_s", "f8"),  # router's book: prior work by the length forecast
         ("expected_total_s", "f8"),  # router's book: network, wait, load and service
         ("node", "i4"),
@@ -250,6 +243,19 @@ JOB = np.dtype(  # (B, J)
         ("next", "i4"),  # in queue, air, pending, report or free list
         ("older", "i4"),  # in the router's list of outstanding requests
         ("newer", "i4"),
+    ]
+)
+
+SLOT = np.dtype(  # (B, N, L): the running jobs of a node are the first `running` rows
+    [
+        ("job", "i4"),
+        ("stutter", "i4"),
+        ("left_s", "f8"),  # work left, bias included
+        ("after_first_s", "f8"),  # of it, what comes after the first unit
+        ("share", "f8"),  # of the node's speed, now
+        ("share_s", "f8"),  # time in service weighted by share
+        ("crowding", "f8"),
+        ("stutter_below", "f8"),  # rate under which the gap between units breaks the bound
     ]
 )
 
@@ -300,7 +306,7 @@ class Row(NamedTuple):
     node: np.ndarray  # (N,) NODE
     pair: np.ndarray  # (N, M) PAIR
     job: np.ndarray  # (J,) JOB
-    slot: np.ndarray  # (N, L) i4
+    slot: np.ndarray  # (N, L) SLOT
     change: np.ndarray  # (C,) CHANGE
     log: np.ndarray  # (K,) LOG
 
@@ -313,7 +319,7 @@ class State(NamedTuple):
     node: np.ndarray  # (B, N) NODE
     pair: np.ndarray  # (B, N, M) PAIR
     job: np.ndarray  # (B, J) JOB
-    slot: np.ndarray  # (B, N, L) i4, job rows that run on each node
+    slot: np.ndarray  # (B, N, L) SLOT
     change: np.ndarray  # (B, C) CHANGE, the timeline of this episode
     log: np.ndarray  # (B, K) LOG
 
@@ -327,7 +333,7 @@ def allocate(n_worlds: int, n_nodes: int, n_models: int, n_jobs: int, n_slots: i
         node=np.zeros((b, n), NODE),
         pair=np.zeros((b, n, m), PAIR),
         job=np.zeros((b, j), JOB),
-        slot=np.zeros((b, n, n_slots), np.int32),
+        slot=np.zeros((b, n, n_slots), SLOT),
         change=np.zeros((b, n_changes), CHANGE),
         log=np.zeros((b, j + 1), LOG),
     )

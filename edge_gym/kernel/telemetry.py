@@ -4,11 +4,11 @@ From these it keeps a book of outstanding work (in prior seconds), a fluid estim
 and the measured slowdown of every (node, model) over its prior. Nothing here reads a node's true state.
 """
 
-from ._jit import jit
+from ._jit import jit_row
 from .tables import COMPLETED, NEVER, NONE, SECOND
 
 
-@jit
+@jit_row
 def fluid_now(node, now):
     """Outstanding prior work of the node less what it should have done since `mark_ns`, seconds."""
     elapsed = max(now - node["mark_ns"], 0) * (1.0 / SECOND)
@@ -16,7 +16,7 @@ def fluid_now(node, now):
     return max(node["fluid_s"] - elapsed * node["drain"], node["waiting_s"])
 
 
-@jit
+@jit_row
 def keep_figures(params, row, n):
     """Derive from the book what is needed at every observation: drain rate, waiting work, oldest request."""
     node = row.node[n]
@@ -34,7 +34,7 @@ def keep_figures(params, row, n):
         node["oldest_expected_s"] = oldest["expected_total_s"]
 
 
-@jit
+@jit_row
 def wait_and_service(seen, slots, service, own_s, fluid_s):
     """Expected wait for a slot and time in service of a request, prior seconds.
 
@@ -54,7 +54,7 @@ def wait_and_service(seen, slots, service, own_s, fluid_s):
     return fluid_s * (seen - slots + 1) / seen * full / slots, own_s * full
 
 
-@jit
+@jit_row
 def slowdown(node, pair):
     """Measured over prior service time: of the (node, model) if seen, else of the node, else 1."""
     if pair["evidence"] > 0:
@@ -62,7 +62,7 @@ def slowdown(node, pair):
     return node["slowdown"]
 
 
-@jit
+@jit_row
 def book_dispatch(params, row, n, j, expected_s, now):
     """The router sends request `j` to node `n` and notes how long it should take."""
     node, job = row.node[n], row.job
@@ -82,7 +82,7 @@ def book_dispatch(params, row, n, j, expected_s, now):
     keep_figures(params, row, n)
 
 
-@jit
+@jit_row
 def strike_out(params, row, n, j, now):
     """Request `j` is no longer outstanding at node `n`, as far as the router knows."""
     node, job = row.node[n], row.job
@@ -108,7 +108,7 @@ def strike_out(params, row, n, j, now):
     keep_figures(params, row, n)
 
 
-@jit
+@jit_row
 def learn(params, row, n, j, now):
     """The router learns that request `j` was served: update the measured slowdown of node and pair."""
     node, pair, job = row.node[n], row.pair[n, row.job[j]["model"]], row.job[j]
@@ -126,7 +126,7 @@ def learn(params, row, n, j, now):
     keep_figures(params, row, n)
 
 
-@jit
+@jit_row
 def log_end(row, j, outcome, latency_ns, late):
     """Write the end of a request to the log of this step."""
     world, job = row.world[0], row.job[j]

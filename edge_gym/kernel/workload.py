@@ -3,7 +3,7 @@
 import math
 
 from . import random
-from ._jit import jit
+from ._jit import jit, jit_row
 from .tables import (
     CONSTANT,
     DIURNAL,
@@ -54,7 +54,7 @@ def pick(cumulative, u):
     return k
 
 
-@jit
+@jit_row
 def begin_arrivals(params, row):
     """Set the arrival process of a new episode going and find the first arrival."""
     world, rules = row.world[0], params.rules[0]
@@ -77,7 +77,7 @@ def begin_arrivals(params, row):
     schedule_arrival(params, row)
 
 
-@jit
+@jit_row
 def begin_piece(params, world, now):
     """Until when the arrival rate of the phase that begins now is constant."""
     rules = params.rules[0]
@@ -91,7 +91,7 @@ def begin_piece(params, world, now):
         world["phase_until_ns"] = int((world["phase"] + 1) * rules["period_s"] / DIURNAL_PIECES * SECOND)
 
 
-@jit
+@jit_row
 def rate_now(params, world):
     """Arrival rate of the current phase, requests per second."""
     rules = params.rules[0]
@@ -103,7 +103,7 @@ def rate_now(params, world):
     return rules["rate_per_s"]
 
 
-@jit
+@jit_row
 def schedule_arrival(params, row):
     """Find the time of the next arrival, or stop arrivals at the horizon or after the last request."""
     world, rules = row.world[0], params.rules[0]
@@ -121,7 +121,7 @@ def schedule_arrival(params, row):
         world["stop_ns"] = last + rules["drain_ns"]
 
 
-@jit
+@jit_row
 def next_in_process(params, world, at):
     """Spend one unit-mean exponential of hazard from `at` on, piece by piece."""
     key = random.stream_key(world["seed"], random.ARRIVAL, 0)
@@ -141,7 +141,7 @@ def next_in_process(params, world, at):
         begin_piece(params, world, at)
 
 
-@jit
+@jit_row
 def next_in_trace(params, world):
     """Arrival number `arrived` of the trace, counted from where this episode began in it."""
     rules, length = params.rules[0], params.trace.shape[0]
@@ -154,7 +154,7 @@ def next_in_trace(params, world):
     return since + turn * rules["trace_span_ns"]
 
 
-@jit
+@jit_row
 def draw_request(params, row, j):
     """Fill job row `j` with request number `arrived`: site, model, sizes, forecast, deadline."""
     world, rules, job = row.world[0], params.rules[0], row.job
@@ -188,7 +188,7 @@ def draw_request(params, row, j):
     job[j]["deadline_ns"] = world["now_ns"] + model["deadline_ns"]
 
 
-@jit
+@jit_row
 def draw_bias(params, row, n):
     """Draw the unknown software factor of every model on node `n`, anew each time the node joins."""
     sigma = params.rules[0]["bias_sigma"]

@@ -1,0 +1,113 @@
+"""`edge-gym bench`: check the arguments, run the comparison, print it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge_gym.errors import EdgeGymInputError, printable
+from edge_gym.parse import parse, scalar
+from edge_gym.presets import resolve
+from edge_gym.scenario import Scenario
+from edge_gym.shards import MAX_EPISODES
+
+DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+MAX_WORKERS = 1024
+FEW = 10  # episodes below which the intervals deserve a warning
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Run the command; everything is checked before anything is written."""
+    from rich.console import Console
+
+    from edge_gym.evaluation import evaluate
+    from edge_gym.report import print_leaderboard
+    from edge_gym.tasks import get_task
+
+    episodes = whole_number("--episodes", options.episodes, 1, MAX_EPISODES)
+    seed = whole_number("--seed", options.seed, 0, 2**63 - episodes)
+    workers = os.cpu_count() or 1
+    if options.workers is not None:
+        workers = whole_number("--workers", options.workers, 1, MAX_WORKERS)
+    get_task(options.task)
+    results = evaluate(
+        names("--policies", options.policies),
+        task=options.task,
+        scenario=scenarios(options),
+        seeds=range(seed, seed + episodes),
+        n_workers=min(workers, MAX_WORKERS),
+        batch_size=whole_number("--batch-size", options.batch_size, 1, MAX_EPISODES),
+        out=options.out,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        progress=not options.quiet,
+    )
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 160  # a file or a pipe has room for whole lines
+    print_leaderboard(console, results.summary()["rows"])
+    if episodes < FEW:
+        console.print(f"Only {episodes} episode(s): too few for the intervals to mean much.", markup=False)
+    if options.out is not None:
+        console.print(f"Results are in {printable(options.out, 300)}", markup=False, soft_wrap=True)
+    return 0
+
+
+def scenarios(options: argparse.Namespace) -> list[Scenario]:
+    """The scenarios that the arguments ask for."""
+    settings = parse_settings(options.set)
+    found = []
+    for name in names("--scenario", options.scenario):
+        scenario = resolve(name, options.task)
+        if options.trace is not None:
+            scenario = with_trace(scenario, options.trace)
+        found.append(scenario.with_overrides(**settings) if settings else scenario)
+    return found
+
+
+def with_trace(scenario: Scenario, path: str) -> Scenario:
+    """The scenario with arrivals and lengths from a trace file, for its language models.
+
+    A trace of prompts and answers says nothing about images, so the other models ask for nothing.
+    """
+    workloads = tuple(w for w in scenario.workloads if scenario.model(w.model).kind == "llm")
+    if not workloads:
+        raise EdgeGymInputError("--trace", path, "used with a scenario that has a language model", scenario.name)
+    return scenario.with_overrides(workloads=workloads, arrivals_kind="trace", trace_path=str(Path(path)))
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """`field=value` arguments as overrides; a value is read as in a YAML scenario file."""
+    found: dict[str, Any] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise EdgeGymInputError("--set", text, "FIELD=VALUE, as in --set load=0.9")
+        if name in found:
+            raise EdgeGymInputError("--set", text, f"given once for each field: {name} was {found[name]!r}")
+        found[name] = _list_of(name, value) if value.startswith("[") else scalar(value)
+    return found
+
+
+def _list_of(name: str, value: str) -> tuple[Any, ...]:
+    data, _ = parse(f"value: {value}", "yaml", f"--set {name}")
+    return tuple(data["value"])
+
+
+def names(flag: str, text: str) -> list[str]:
+    """Names between commas."""
+    found = [name.strip() for name in text.split(",")]
+    if not all(found):
+        raise EdgeGymInputError(flag, text, "names with single commas between them")
+    return found
+
+
+def whole_number(flag: str, text: str, least: int, most: int) -> int:
+    """A number written in ASCII digits."""
+    if not DIGITS.fullmatch(text) or not least <= int(text) <= most:
+        raise EdgeGymInputError(flag, text, f"a whole number in {least} ... {most}")
+    return int(text)

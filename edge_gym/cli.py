@@ -1,0 +1,201 @@
+"""The command `edge-gym`. What a command needs is imported when it runs, so that help and mistakes answer at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+from edge_gym.errors import MISSING, EdgeGymError, EdgeGymInputError, nearest, printable
+
+MAX_LINES = 10  # of an error message
+FAILED, WRONG_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+LISTS = ("tasks", "scenarios", "policies", "devices", "models", "services")
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises instead of exiting, and knows its own flags, so that mistakes get the nearest name."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Turn what argparse found wrong into one of our errors."""
+        raise EdgeGymInputError("", MISSING, f"used as in {self.prog} --help", self.prog, message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        Exit code: 0 fine, 1 something failed, 2 the input was wrong, 130 or 143 stopped by a signal.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character must not stop anything
+    debug = "--debug" in arguments
+    main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _terminate) if main_thread else None
+    try:
+        return _run(arguments, debug)
+    except _Terminated:
+        return _fail("stopped; what was finished is kept, go on with --resume", TERMINATED)
+    except KeyboardInterrupt:
+        return _fail("stopped; what was finished is kept, go on with --resume", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; point stdout at nothing, or Python complains when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        if main_thread:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    try:
+        options = _parse(arguments)
+        code = options.command(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        raise
+    except (EdgeGymError, OSError) as error:
+        if debug:
+            raise
+        return _fail(str(error), WRONG_INPUT if isinstance(error, EdgeGymInputError) else FAILED)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one does not ask
+    raise _Terminated
+
+
+def _fail(message: str, code: int) -> int:
+    lines = [printable(line) for line in message.splitlines()]
+    if len(lines) > MAX_LINES:
+        lines = [*lines[: MAX_LINES - 1], f"... and {len(lines) - MAX_LINES + 1} more"]
+    if not lines[0].startswith("edge-gym"):
+        lines[0] = f"edge-gym: {lines[0]}"
+    print("\n".join(lines), file=sys.stderr)
+    return code
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser, commands = _parser()
+    first = next((word for word in arguments if not word.startswith("-")), None)
+    if first is not None and first not in commands:
+        raise EdgeGymInputError("command", first, f"one of {', '.join(commands)}", hint=nearest(first, commands))
+    if not arguments:
+        parser.print_help()
+        raise SystemExit(0)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        sub = commands.get(options.name, parser)
+        flags = [flag for action in sub._actions for flag in action.option_strings]
+        flag = next((word for word in unknown if word.startswith("-")), unknown[0]).partition("=")[0]
+        raise EdgeGymInputError("argument", flag, "known", sub.prog, nearest(flag, flags) or f"see {sub.prog} --help")
+    if options.name is None:
+        raise EdgeGymInputError("command", MISSING, f"given: one of {', '.join(commands)}")
+    return options
+
+
+def _parser() -> tuple[Parser, dict[str, Parser]]:
+    from edge_gym import __version__
+
+    parser = Parser(prog="edge-gym", description="Environments for running generative AI at the edge.")
+    parser.add_argument("--version", action="version", version=f"edge-gym {__version__}")
+    subs = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name")
+    commands = {
+        "bench": _bench_parser(subs),
+        "list": _list_parser(subs),
+        "show": _show_parser(subs),
+        "doctor": subs.add_parser("doctor", help="check this installation and say what to do about each problem"),
+    }
+    commands["doctor"].set_defaults(command=_doctor)
+    for command in commands.values():
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser, commands
+
+
+def _bench_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("bench", help="run policies on the same worlds and compare them")
+    add = parser.add_argument
+    add("--task", default="routing", help="default: routing")
+    add("--scenario", default="stationary", metavar="NAMES", help="presets or files, with commas between them")
+    add("--policies", default="random,jsq,sect_static,oracle", metavar="NAMES", help="see 'edge-gym list policies'")
+    add("--episodes", default="20", metavar="N", help="worlds for each policy and scenario (default 20)")
+    add("--seed", default="1000", metavar="N", help="of the first world; the next has the next number (default 1000)")
+    add("--out", metavar="FOLDER", help="write results there (default: only print them)")
+    add("--resume", action="store_true", help="go on with the unfinished run in --out")
+    add("--overwrite", action="store_true", help="replace the older run in --out")
+    add("--workers", metavar="N", help="processes (default: one for each core)")
+    add("--batch-size", default="64", metavar="N", help="worlds at the same time in a process; fewer save memory")
+    add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the scenario, as in --set load=0.9")
+    add("--trace", metavar="FILE", help="requests from a CSV file in the format of the Azure LLM trace")
+    add("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(command=_bench)
+    return parser
+
+
+def _list_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("list", help="names that can be used, and the shipped figures")
+    parser.add_argument("what", nargs="?", metavar="WHAT", help=", ".join(LISTS))
+    parser.set_defaults(command=_list)
+    return parser
+
+
+def _show_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("show", help="print a scenario in full, to save, edit and use as a file")
+    parser.add_argument("scenario", metavar="SCENARIO")
+    parser.add_argument("--task", default="routing", help="default: routing")
+    parser.add_argument("--format", default="yaml", help="yaml (default) or json")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field")
+    parser.set_defaults(command=_show)
+    return parser
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from edge_gym.bench import bench
+
+    return bench(options)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from edge_gym.listing_names import print_list
+
+    if options.what is not None and options.what not in LISTS:
+        raise EdgeGymInputError("what", options.what, f"one of {', '.join(LISTS)}", hint=nearest(options.what, LISTS))
+    print_list(options.what)
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from edge_gym.bench import parse_settings
+    from edge_gym.presets import resolve
+    from edge_gym.scenario_io import dumps
+    from edge_gym.tasks import get_task
+
+    get_task(options.task)
+    scenario = resolve(options.scenario, options.task, **parse_settings(options.set))
+    print(dumps(scenario, options.format), end="")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from edge_gym.doctor import doctor
+
+    return doctor()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

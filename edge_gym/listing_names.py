@@ -1,0 +1,77 @@
+"""Names for `edge-gym list`: tasks, scenarios and policies with the first line of their documentation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from edge_gym import listing
+from edge_gym.policy import POLICIES, is_privileged, policy_names
+from edge_gym.presets import PRESETS
+from edge_gym.tasks import TASKS, get_task
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def print_list(what: str | None) -> None:
+    """Print one list, or without a name those of everything that the other commands take."""
+    from rich.console import Console
+
+    tables: dict[str, Callable[[], Table]] = {
+        "tasks": lambda: _table("Tasks", _tasks()),
+        "scenarios": lambda: _table("Scenarios", _scenarios()),
+        "policies": lambda: _table("Policies", _policies()),
+        "devices": listing.device_table,
+        "models": listing.model_table,
+        "services": listing.service_table,
+    }
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 160)
+    for name in ("tasks", "scenarios", "policies") if what is None else (what,):
+        console.print(tables[name]())
+    if what is None:
+        console.print("Also: edge-gym list devices, models, services", markup=False)
+
+
+def _table(title: str, rows: Iterator[tuple[str, str]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it is")
+    for name, text in rows:
+        table.add_row(Text(name), Text(text))
+    return table
+
+
+def _tasks() -> Iterator[tuple[str, str]]:
+    for name in TASKS:
+        yield name, get_task(name).id
+
+
+def _scenarios() -> Iterator[tuple[str, str]]:
+    for name, build in PRESETS.items():
+        yield name, _summary(build)
+
+
+def _policies() -> Iterator[tuple[str, str]]:
+    for name in policy_names():
+        target: Any = POLICIES.get(name, "")
+        try:
+            if isinstance(target, str) and target:
+                module, _, attribute = target.partition(":")
+                target = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            yield name, f"not installed: {error}"
+            continue
+        mark = " (privileged)" if is_privileged(target) else ""
+        yield name, _summary(target) + mark if target else "from another package"
+
+
+def _summary(target: Any) -> str:
+    return (inspect.getdoc(target) or "").partition("\n")[0]

@@ -1,0 +1,95 @@
+"""Results of an evaluation: tidy rows, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_gym.metrics import METRICS
+from edge_gym.stats import Interval, mean_interval, ratio_interval
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+REFERENCE = "oracle"  # the policy that ratios refer to
+RATIO = "latency_ratio_oracle"
+KEYS = ("task", "scenario", "scenario_fingerprint", "policy", "privileged", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What an evaluation found.
+
+    Attributes:
+        rows: One dict for each scenario, policy and seed, in that order: `KEYS`, then `edge_gym.metrics.METRICS`.
+        timing: One dict for each shard of the work: wall-clock figures, which no second run will repeat.
+    """
+
+    rows: list[dict[str, Any]]
+    timing: list[dict[str, Any]]
+
+    def summary(self) -> dict[str, list[dict[str, Any]]]:
+        """Mean and 95 % paired bootstrap interval of every metric, one row for each scenario and policy."""
+        scenarios = dict.fromkeys(row["scenario"] for row in self.rows)
+        return {"rows": [row for name in scenarios for row in self._scenario(name)]}
+
+    def table(self) -> Table:
+        """The summary as a rich table for people."""
+        from edge_gym.report import rich_table
+
+        return rich_table(self.summary()["rows"])
+
+    def _scenario(self, scenario: str) -> list[dict[str, Any]]:
+        """Summary rows of one scenario."""
+        rows = [row for row in self.rows if row["scenario"] == scenario]
+        first = {row["policy"]: row for row in reversed(rows)}
+        policies = list(dict.fromkeys(row["policy"] for row in rows))
+        by_policy = [[row for row in rows if row["policy"] == policy] for policy in policies]
+        metrics: list[dict[str, Any]] = [{} for _ in policies]
+        for name in METRICS:
+            table = np.array([[np.nan if row[name] is None else row[name] for row in own] for own in by_policy], float)
+            for found, entry in zip(metrics, _means(table), strict=True):
+                found[name] = entry
+        for found, entry in zip(metrics, _ratios(policies, by_policy), strict=False):
+            found[RATIO] = entry
+        for policy, found in zip(policies, metrics, strict=True):
+            found["decision_us"] = {"mean": self._decision_us(scenario, policy), "lo": None, "hi": None}
+        same = ("task", "scenario", "policy", "privileged")
+        return [
+            {**{key: first[policy][key] for key in same}, "metrics": found}
+            for policy, found in zip(policies, metrics, strict=True)
+        ]
+
+    def _decision_us(self, scenario: str, policy: str) -> float | None:
+        own = [t for t in self.timing if (t["scenario"], t["policy"]) == (scenario, policy)]
+        decisions = sum(t["decisions"] for t in own)
+        return 1e6 * sum(t["decide_s"] for t in own) / decisions if decisions else None
+
+
+def _means(table: np.ndarray) -> list[dict[str, float | None]]:
+    """Mean and interval of each row of a (P, S) table; an episode without a value (NaN) does not count."""
+    if np.isfinite(table).all():
+        return _entries(mean_interval(table))
+    present = [row[np.isfinite(row)][None, :] for row in table]
+    nothing = {"mean": None, "lo": None, "hi": None}
+    return [_entries(mean_interval(row))[0] if row.size else dict(nothing) for row in present]
+
+
+def _ratios(policies: list[str], by_policy: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, float | None]]:
+    """Mean latency over that of the oracle; empty without an oracle."""
+    if REFERENCE not in policies:
+        return []
+    latency = np.array([[row["latency_mean_s"] for row in own] for own in by_policy], float)
+    reference = latency[policies.index(REFERENCE)]
+    return _entries(ratio_interval(latency, reference)) if reference.mean() > 0 else []
+
+
+def _entries(interval: Interval) -> list[dict[str, float | None]]:
+    def number(value: float) -> float | None:
+        return float(value) if np.isfinite(value) else None
+
+    columns = zip(*interval, strict=True)
+    return [{"mean": number(value), "lo": number(low), "hi": number(high)} for value, low, high in columns]

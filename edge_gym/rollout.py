@@ -1,0 +1,195 @@
+"""Let one policy play many episodes at once, and keep what the metrics need.
+
+A policy gets observations, masks and the public context: never the worlds, their seeds or the scenario.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edge_gym.envs.batch import Batch, Outcome
+from edge_gym.errors import EdgeGymError, show
+from edge_gym.kernel.build import World
+from edge_gym.kernel.tables import LOG, N_TERMS
+from edge_gym.metrics import Episode
+from edge_gym.policy import Context, Policy, is_privileged
+
+STREAM = 0x706F6C69  # sets the policies' draws apart from every other use of a world's seed
+
+
+class Rollout(NamedTuple):
+    """Episodes in the order of their seeds, and what deciding cost."""
+
+    episodes: list[Episode]
+    decisions: int  # those that were timed: all but the first of each episode
+    decide_s: float  # wall clock inside `policy.act`
+    total_s: float  # wall clock of everything
+
+
+def policy_seed(name: str, seeds: Sequence[int]) -> int:
+    """Seed of a policy's own draws for these worlds; differs between policies, and from every world's seed."""
+    return int(np.random.SeedSequence([STREAM, seeds[0], *name.encode()]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def roll_out(
+    world: World,
+    policy: Policy,
+    name: str,
+    seeds: Sequence[int],
+    batch_size: int = 64,
+    on_end: Callable[[int], None] | None = None,
+) -> Rollout:
+    """Play one episode of `world` for each seed.
+
+    Row b of the batch is always the world of `seeds[b]`, and the policy always sees all rows. A smaller `batch_size`
+    only makes the rows take turns, which saves memory, and cannot change what a policy draws for a row.
+
+    Args:
+        world: The scenario made ready to run.
+        policy: Who decides.
+        name: Its name, for messages and its seed.
+        seeds: One for each episode.
+        batch_size: How many worlds run at the same time.
+        on_end: Called with the number of episodes that have just ended.
+
+    Raises:
+        EdgeGymError: The policy failed or returned something that is not a legal choice.
+    """
+    began = time.perf_counter()
+    episodes: list[Episode] = []
+    decisions, decide_s = 0, 0.0
+    for first in range(0, len(seeds), batch_size):
+        rows = np.zeros(len(seeds), bool)
+        rows[first : first + batch_size] = True
+        turn = _Turn(world, policy, name, seeds, rows)
+        turn.run(on_end)
+        episodes += turn.episodes()
+        decisions += turn.decisions
+        decide_s += turn.decide_s
+    return Rollout(episodes, decisions, decide_s, time.perf_counter() - began)
+
+
+class _Turn:
+    """The rows that run at the same time. The others are never begun; their memory is never touched."""
+
+    def __init__(self, world: World, policy: Policy, name: str, seeds: Sequence[int], rows: np.ndarray) -> None:
+        self.policy, self.name, self.rows = policy, name, rows
+        self.active = rows.copy()
+        self.batch = Batch(world, len(seeds))
+        self.batch.roots[:] = np.array(seeds, np.uint64)
+        self.privileged = _privileged_view(policy, self.batch)
+        self.terms, self.reward = np.zeros((len(seeds), N_TERMS)), np.zeros(len(seeds))
+        self.ended: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0, np.int64), np.zeros(0, LOG))]
+        self.decisions, self.decide_s = 0, 0.0
+
+    def run(self, on_end: Callable[[int], None] | None) -> None:
+        batch, active = self.batch, self.active
+        self._call("reset", batch.n_worlds, policy_seed(self.name, batch.roots.tolist()))
+        obs = _blank(batch)
+        batch.reset(active, obs)
+        dt_s, begun = np.zeros(batch.n_worlds), active.copy()
+        while active.any():
+            choices = self._decide(obs, dt_s, begun)
+            out = batch.step(choices, ~active, _blank(batch))
+            self._book(out)
+            if out.done.any():
+                active &= ~out.done
+                out.obs[out.done] = 0.0  # nobody decides there any more
+                if on_end is not None:
+                    on_end(int(out.done.sum()))
+            obs, dt_s, begun = out.obs, out.dt_s, np.zeros_like(active)
+
+    def episodes(self) -> list[Episode]:
+        """What is left of each row that ran."""
+        row = np.concatenate([rows for rows, _ in self.ended])
+        log = np.concatenate([entries for _, entries in self.ended])
+        log = log[np.argsort(row, kind="stable")]
+        ends = np.cumsum(np.bincount(row, minlength=self.batch.n_worlds))
+        logs = np.split(log, ends[:-1])
+        arrived, time_s = self.batch.state.world["arrived"], self.batch.time_s
+        return [
+            Episode(
+                log=logs[b],
+                terms=self.terms[b],
+                reward=float(self.reward[b]),
+                arrived=int(arrived[b]),
+                makespan_s=float(time_s[b]),
+            )
+            for b in np.flatnonzero(self.rows)
+        ]
+
+    def _decide(self, obs: np.ndarray, dt_s: np.ndarray, begun: np.ndarray) -> np.ndarray:
+        """Ask the policy; its choices as (B,) int64, declining where no decision is pending."""
+        batch, active = self.batch, self.active
+        ended_row, ended = self.ended[-1]
+        context = Context(
+            time_s=np.where(active, batch.time_s, 0.0),
+            dt_s=np.where(active, dt_s, 0.0),
+            begun=begun,
+            active=active.copy(),
+            ended_row=ended_row.copy(),
+            ended=ended.copy(),
+            privileged=self.privileged,
+        )
+        mask = batch.mask.copy()
+        mask[~active, :-1] = False
+        mask[:, -1] = True
+        began = time.perf_counter()
+        answer = self._call("act", obs, mask, context)
+        if len(self.ended) > 1:  # the first call may import and compile
+            self.decide_s += time.perf_counter() - began
+            self.decisions += int(active.sum())
+        return self._check(answer)
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        try:
+            return getattr(self.policy, method)(*arguments)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise EdgeGymError(f"policy '{self.name}' failed in {method}: {reason}") from error
+
+    def _check(self, answer: Any) -> np.ndarray:
+        batch, active = self.batch, self.active
+        try:
+            choices = np.asarray(answer)
+        except (ValueError, TypeError):
+            choices = np.array(None)
+        if choices.shape != active.shape or choices.dtype.kind not in "iu":
+            found = f"{type(answer).__name__} of shape {choices.shape} and dtype {choices.dtype}"
+            raise EdgeGymError(f"policy '{self.name}' returned {found}: must be {len(active)} integers")
+        decline = batch.mask.shape[1] - 1
+        # Unsigned numbers beyond int64 would wrap around into legal ones.
+        choices = np.where(active, np.minimum(choices, decline + 1), decline).astype(np.int64)
+        legal = (choices >= 0) & (choices <= decline)
+        legal &= batch.mask[np.arange(len(active)), np.where(legal, choices, decline)]
+        wrong = np.flatnonzero(active & ~legal)
+        if len(wrong):
+            b = int(wrong[0])
+            allowed = show(np.flatnonzero(batch.mask[b]).tolist())
+            chosen = np.asarray(answer)[b]
+            raise EdgeGymError(f"policy '{self.name}' chose {chosen} in row {b}: legal now are {allowed}")
+        return choices
+
+    def _book(self, out: Outcome) -> None:
+        self.reward += out.reward
+        self.terms += out.terms
+        self.ended.append(self.batch.ended())
+        # A row that is skipped keeps its last log; it must not be read again.
+        self.batch.state.world["log_count"][out.done] = 0
+
+
+def _blank(batch: Batch) -> np.ndarray:
+    """Zeros, for rows that are skipped are not written, and a policy computes with every row."""
+    return np.zeros(batch.empty_obs().shape, np.float32)  # unlike zeros_like, this touches no memory
+
+
+def _privileged_view(policy: Policy, batch: Batch) -> Any:
+    if not is_privileged(policy):
+        return None
+    from edge_gym.privileged import Privileged
+
+    return Privileged(batch)

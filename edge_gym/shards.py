@@ -1,0 +1,181 @@
+"""The work of an evaluation, cut into shards: planned and checked here, run anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_gym.envs.common import check_seed, resolve_task
+from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable
+from edge_gym.metrics import check_episode, episode_metrics
+from edge_gym.policy import POLICIES, Policy, is_privileged, make_policy
+from edge_gym.rollout import roll_out
+from edge_gym.scenario import Scenario
+from edge_gym.scenario_io import fingerprint
+
+SHARD = 50  # seeds run together; part of what random policies draw, so never derived from the machine
+MAX_EPISODES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One policy on some seeds of one scenario: the unit of work and of resuming.
+
+    Attributes:
+        task: Name of the task.
+        scenario: The world.
+        fingerprint: Of the scenario.
+        policy: Name of the policy.
+        target: What the registry has under its name, for worker processes; None if the registry finds it itself.
+        given: The policy itself, if the caller gave an object.
+        privileged: Whether the policy sees what only an oracle may see.
+        seeds: Seeds of the worlds.
+        batch_size: How many worlds run at the same time.
+    """
+
+    task: str
+    scenario: Scenario
+    fingerprint: str
+    policy: str
+    target: Any
+    given: Policy | None
+    privileged: bool
+    seeds: tuple[int, ...]
+    batch_size: int
+
+    @property
+    def key(self) -> str:
+        """Name of its file: what it is, hashed."""
+        named = json.dumps([self.task, self.scenario.name, self.fingerprint, self.policy, self.seeds])
+        return hashlib.sha256(named.encode()).hexdigest()[:24]
+
+    def __str__(self) -> str:
+        span = f"seeds {self.seeds[0]}..{self.seeds[-1]}"
+        return f"policy '{printable(self.policy, 80)}' on {self.task}/{self.scenario.name}, {span}"
+
+
+def plan(
+    policies: Any, task: str, scenario: Any, seeds: Iterable[int], batch_size: int, overrides: dict[str, Any]
+) -> list[Shard]:
+    """Checked work in its final order: by scenario, policy and seed."""
+    worlds = _check_seeds(seeds)
+    given = [scenario] if isinstance(scenario, str | Path | Scenario) else list(scenario)
+    if not given:
+        raise EdgeGymInputError("scenario", given, "at least one scenario")
+    scenarios = [resolve_task(task, one, overrides)[1].scenario for one in given]
+    _check_unique("scenario", [one.name for one in scenarios])
+    entries = [_entry(policy) for policy in ([policies] if _is_one(policies) else policies)]
+    if not entries:
+        raise EdgeGymInputError("policies", entries, "at least one policy")
+    _check_unique("policies", [name for name, *_ in entries])
+    chunks = [worlds[first : first + SHARD] for first in range(0, len(worlds), SHARD)]
+    return [
+        Shard(
+            task=task,
+            scenario=one,
+            fingerprint=digest,
+            policy=name,
+            target=target,
+            given=policy,
+            privileged=privileged,
+            seeds=chunk,
+            batch_size=int(batch_size),
+        )
+        for one, digest in [(one, fingerprint(one)) for one in scenarios]
+        for name, target, policy, privileged in entries
+        for chunk in chunks
+    ]
+
+
+def run_shard(shard: Shard, on_end: Callable[[int], None] | None = None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Run one shard; its rows, and its timing.
+
+    Raises:
+        EdgeGymError: Something went wrong; names policy and seeds.
+    """
+    try:
+        if isinstance(shard.target, str) or callable(shard.target):
+            POLICIES.setdefault(shard.policy.partition(":")[0], shard.target)
+        policy = make_policy(shard.policy) if shard.given is None else shard.given
+        world = resolve_task(shard.task, shard.scenario, {})[1]
+        found = roll_out(world, policy, shard.policy, shard.seeds, shard.batch_size, on_end)
+        for episode in found.episodes:
+            check_episode(episode, world.params.weights)
+    except Exception as error:
+        reason = str(error) if isinstance(error, EdgeGymError) else f"{type(error).__name__}: {error}"
+        raise EdgeGymError(f"{shard}: {printable(reason)}") from error
+    same = {
+        "task": shard.task,
+        "scenario": shard.scenario.name,
+        "scenario_fingerprint": shard.fingerprint,
+        "policy": shard.policy,
+        "privileged": shard.privileged,
+    }
+    kinds = world.params.model["kind"]
+    rows = [
+        {**same, "seed": seed, **episode_metrics(episode, kinds)}
+        for seed, episode in zip(shard.seeds, found.episodes, strict=True)
+    ]
+    timing = {
+        **{key: same[key] for key in ("task", "scenario", "policy")},
+        "first_seed": shard.seeds[0],
+        "episodes": len(rows),
+        "decisions": found.decisions,
+        "decide_s": found.decide_s,
+        "total_s": found.total_s,
+    }
+    return rows, timing
+
+
+def check_sendable(shards: list[Shard]) -> None:
+    """Worker processes make the policies themselves, so they need names that mean something there."""
+    import pickle  # noqa: S403 - nothing is loaded
+
+    for shard in shards:
+        try:
+            if shard.given is not None:
+                raise TypeError("it is an object")
+            pickle.dumps(shard.target)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            allowed = "the name of a policy that other processes can import, when n_workers > 1"
+            raise EdgeGymInputError("policies", shard.policy, allowed, hint=str(error)) from None
+
+
+def _entry(policy: Any) -> tuple[str, Any, Policy | None, bool]:
+    """Name, registry target, the object if one was given, and whether it is privileged."""
+    if isinstance(policy, str):
+        return policy, POLICIES.get(policy.partition(":")[0]), None, is_privileged(make_policy(policy))
+    if not isinstance(policy, Policy):
+        raise EdgeGymInputError("policies", policy, "names or objects with the methods reset and act")
+    name = getattr(policy, "name", type(policy).__name__)
+    if not isinstance(name, str) or not name:
+        raise EdgeGymInputError("policies", policy, "policies whose name is a string")
+    return name, None, policy, is_privileged(policy)
+
+
+def _is_one(policies: Any) -> bool:
+    return isinstance(policies, str) or not isinstance(policies, Iterable)
+
+
+def _check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    found = []
+    for seed in seeds:
+        if len(found) == MAX_EPISODES:
+            raise EdgeGymInputError("seeds", f"more than {MAX_EPISODES}", f"at most {MAX_EPISODES} seeds")
+        found.append(check_seed(seed))
+    if not found:
+        raise EdgeGymInputError("seeds", found, "at least one seed")
+    _check_unique("seeds", found)
+    return tuple(sorted(found))
+
+
+def _check_unique(field: str, values: Sequence[Any]) -> None:
+    seen: set[Any] = set()
+    for value in values:
+        if value in seen:
+            raise EdgeGymInputError(field, value, "given once only")
+        seen.add(value)

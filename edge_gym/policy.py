@@ -60,7 +60,7 @@ class Policy(Protocol):
         ...
 
 
-# Lazy strings "module:attribute". Packages add theirs by the entry-point group "edge_gym.policies" or `register_policy`.
+# Lazy strings "module:attribute". Packages add theirs by `register_policy` or the entry points "edge_gym.policies".
 POLICIES: dict[str, str | Callable[..., Policy]] = {
     "random": "edge_baselines.simple:Random",
     "round_robin": "edge_baselines.simple:RoundRobin",

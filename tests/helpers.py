@@ -28,6 +28,12 @@ def service_law(kind: str = "exponential", cv: float = 1.0) -> Law:
     return Law(kind=kind, mean=FINE, cv=cv, maximum=1e7)
 
 
+def two_point_law(scv: int) -> Law:
+    """Mean `FINE` and this squared coefficient of variation: a in k of k + 1 cases, else b, where (1 - a)^2 k = scv."""
+    k, a = {4: (9, 1 / 3), 10: (40, 1 / 2)}[scv]
+    return Law(kind="empirical", mean=FINE, values=(a * FINE,) * k + ((1 + (1 - a) * k) * FINE,))
+
+
 def queue_scenario(
     rate_per_s: float,
     *,

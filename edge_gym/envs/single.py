@@ -162,10 +162,8 @@ class EdgeEnv(gymnasium.Env):
         raise ClosedEnv("this environment was closed; make a new one")
 
     def _check_action(self, action: Any) -> tuple[int, bool]:
-        if type(action) is not int and not isinstance(action, np.integer):
-            if isinstance(action, bool) or not isinstance(action, int):
-                shown = repr(action)[:80]
-                raise InvalidAction(f"action = {shown}: must be an int in {self.action_space}")
+        if isinstance(action, bool) or not isinstance(action, int | np.integer):
+            raise InvalidAction(f"action = {repr(action)[:80]}: must be an int in {self.action_space}")
         if not 0 <= action <= self.world.n_nodes:
             raise InvalidAction(f"action = {action}: must be in {self.action_space}")
         if self.batch.mask[0, action]:

@@ -84,5 +84,5 @@ def jit(function: Callable) -> Callable:
 
 
 def jit_row(function: Callable) -> Callable:
-    """Compile a kernel function that only kernel functions call: without its Python wrapper it compiles twice as fast."""
+    """Compile a kernel function that only kernel functions call; without a wrapper it compiles faster."""
     return _compile(function, no_cpython_wrapper=True)

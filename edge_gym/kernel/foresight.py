@@ -95,8 +95,9 @@ def keep(row, spare, n, subject):
 
 @jit_row
 def keep_job(row, spare, j, kept):
+    """Copy job row `j` to row `kept` of the spare table and note where it came from."""
     spare.job[kept] = row.job[j]
-    spare.log[kept]["id"] = j  # where it came from
+    spare.log[kept]["id"] = j
     return kept + 1
 
 

@@ -180,7 +180,7 @@ def start_ready(params, row, n, now):
         slot["after_first_s"] = gap * job[j]["units"] * bias if kind == TOKENS else 0.0
         slot["share_s"] = 0.0
         slot["crowding"] = service["crowding"]
-        slot["stutter_below"] = gap * bias / bound if kind == TOKENS or kind == STEPS else 0.0
+        slot["stutter_below"] = gap * bias / bound if kind in (TOKENS, STEPS) else 0.0
         job[j]["state"] = RUNNING
         job[j]["start_ns"] = now
         row.pair[n, m]["used_ns"] = now
@@ -276,6 +276,7 @@ def hold_model(params, row, n, m):
 
 @jit_row
 def release_model(params, row, n, m):
+    """One request less needs model `m` on the node."""
     row.pair[n, m]["outstanding"] -= 1
     if row.pair[n, m]["outstanding"] == 0:
         row.node[n]["memory_busy_bytes"] -= params.model[m]["weights_bytes"]

@@ -61,9 +61,9 @@ COLUMNS = (
     Column("evidence_age", "s", _TIME, 0, 1, "evidence: time since the node's last completion (1: none yet)"),
 )
 (
-    IS_REQUEST, MODEL, PROMPT, FORECAST, SLACK, RETRIES, IS_DECLINE, LEGAL, ALIVE, BUSY, OUTSTANDING, FREE_MEMORY, RESIDENT,
-    PARALLELISM, PRICE, POWER, SLOWDOWN, EVIDENCE, OVERDUE, BACKLOG, WAIT, FIRST, PER_UNIT, SERVICE, NETWORK, LOAD,
-    EVIDENCE_AGE,
+    IS_REQUEST, MODEL, PROMPT, FORECAST, SLACK, RETRIES, IS_DECLINE, LEGAL, ALIVE, BUSY, OUTSTANDING, FREE_MEMORY,
+    RESIDENT, PARALLELISM, PRICE, POWER, SLOWDOWN, EVIDENCE, OVERDUE, BACKLOG, WAIT, FIRST, PER_UNIT, SERVICE, NETWORK,
+    LOAD, EVIDENCE_AGE,
 ) = range(len(COLUMNS))  # fmt: skip
 N_FEATURES = len(COLUMNS)
 N_TIMES = N_FEATURES - BACKLOG  # the times are the last columns
@@ -80,19 +80,10 @@ _PER_COUNT_SPAN = np.float32(1.0 / _COUNT_SPAN)
 
 
 _MANTISSA, _ONE = np.int32(0x7FFFFF), np.int32(0x3F800000)
-# Chebyshev fit of log2(1 + t) / t on [0, 1], degree 7: the logarithm is off by at most 4e-7, and exact at powers of two.
-_L0, _L1, _L2, _L3 = (
-    np.float32(1.4426947671),
-    np.float32(-0.7213107231),
-    np.float32(0.4800737522),
-    np.float32(-0.3534546977),
-)
-_L4, _L5, _L6, _L7 = (
-    np.float32(0.2561797395),
-    np.float32(-0.1556000138),
-    np.float32(0.0637876265),
-    np.float32(-0.0123706510),
-)
+# Chebyshev fit of log2(1 + t) / t on [0, 1], degree 7: off by at most 4e-7 with its rounding, exact at powers of two.
+_L0, _L1, _L2 = np.float32(1.4426947671), np.float32(-0.7213107231), np.float32(0.4800737522)
+_L3, _L4, _L5 = np.float32(-0.3534546977), np.float32(0.2561797395), np.float32(-0.1556000138)
+_L6, _L7 = np.float32(0.0637876265), np.float32(-0.0123706510)
 _F1 = np.float32(1.0)
 
 
@@ -116,6 +107,7 @@ def scale_times(times):
 
 @jit
 def scale_count(number):
+    """Log-scale a count."""
     return min(log2_plain(np.float32(1.0 + number)) * _PER_COUNT_SPAN, _F1)
 
 

@@ -174,6 +174,7 @@ def give_up(params, row, j, outcome):
 
 @jit_row
 def free_job(row, j):
+    """Job row `j` can be used again."""
     row.job[j]["state"] = 0
     row.job[j]["next"] = row.world[0]["free"]
     row.world[0]["free"] = j

@@ -1,4 +1,4 @@
-"""The world in one page: apply the choice, advance event by event to the next decision, score what happened, describe."""
+"""The world in one page: apply the choice, advance event by event to the next decision, score, describe."""
 
 from ._jit import jit, jit_row
 from .accounts import advance_clock, forget_accounts, score

@@ -1,4 +1,4 @@
-"""The tables of the world: what a scenario fixes (`Params`, shared by all rows) and what moves (`State`, one row a world).
+"""The tables of the world: what a scenario fixes (`Params`, shared) and what moves (`State`, one row a world).
 
 Times are int64 nanoseconds unless the name ends in `_s`. Lists inside a table are linked by row numbers, -1 ends them.
 Copying the arrays of `State` is cloning the worlds.

@@ -1,4 +1,4 @@
-"""Where requests come from: arrival times, sizes, and the unknown software factors of the nodes. All of it exogenous."""
+"""What is exogenous: arrival times and sizes of requests, and the unknown software factors of the nodes."""
 
 import math
 

@@ -3,14 +3,15 @@
 ## Description
 
 Users at the sites of an edge network ask for generative and other inference. Each request has to be sent to one of
-the nodes. The nodes differ in speed, in the models they hold and in distance; several requests on a node slow each other; a
-model that is not resident has to be loaded first. What is known beforehand are measured priors (MLPerf); how a node really
-performs shows only in the completions.
+the nodes. The nodes differ in speed, in the models they hold and in distance; several requests on a node slow each
+other; a model that is not resident has to be loaded first. What is known beforehand are measured priors (MLPerf);
+how a node really performs shows only in the completions.
 
 ## Time Step
 
-One step is one request. Between two steps the world runs, event by event, until the next request arrives (or one comes
-back from a node that left). Steps are unevenly spaced: `info["dt_s"]` is the simulated time since the last one.
+One step is one request. Between two steps the world runs, event by event, until the next request arrives (or one
+comes back from a node that left). Steps are unevenly spaced: `info["dt_s"]` is the simulated time since the last
+one.
 
 ## Action Space
 
@@ -25,9 +26,10 @@ request, the last row is *decline*. Times are log-scaled, `log2(1 + t / 0.1 ms) 
 
 ## Action Mask
 
-`info["action_mask"]` and `env.unwrapped.action_masks()`: bool, shape `(n_nodes + 1,)`. A node is legal if it is alive and
-reachable, serves the model, has room for one more outstanding request, and can hold the model beside those in use. Declining
-always is. An illegal action raises `InvalidAction` and changes nothing; with `illegal="decline"` it counts as declining.
+`info["action_mask"]` and `env.unwrapped.action_masks()`: bool, shape `(n_nodes + 1,)`. A node is legal if it is
+alive and reachable, serves the model, has room for one more outstanding request, and can hold the model beside
+those in use. Declining always is. An illegal action raises `InvalidAction` and changes nothing; with
+`illegal="decline"` it counts as declining.
 
 ## Rewards
 
@@ -45,17 +47,20 @@ The weighted sum of named terms, each a cost with a minus sign, since the last d
 | `cost` | USD | price of the nodes while they run anything |
 | `imbalance` | s | standard deviation over the nodes of the share of busy slots, times time |
 
-A request that is declined, dropped or left behind is charged `drop_charge_deadlines` deadlines of latency (default 2).
+A request that is declined, dropped or left behind is charged `drop_charge_deadlines` deadlines of latency (default
+2).
 
 ## Starting State
 
-Time 0, empty queues, models preloaded as the scenario says; software factors of the nodes drawn from the seed. The first
-observation describes the first request.
+Time 0, empty queues, models preloaded as the scenario says; software factors of the nodes drawn from the seed. The
+first observation describes the first request.
 
 ## Episode End
 
-*Termination*: never. *Truncation*: arrivals stop at `horizon_s` or after `n_requests`, whichever is first; then the world
-drains for at most `drain_s`, all of it within the last reward, and the final observation has no request (`is_request` 0).
+*Termination*: never. *Truncation*: arrivals stop at `horizon_s` or after `n_requests`, whichever is first; then the
+world
+drains for at most `drain_s`, all of it within the last reward, and the final observation has no request
+(`is_request` 0).
 
 ## Information
 
@@ -70,11 +75,13 @@ drains for at most `drain_s`, all of it within the last reward, and the final ob
 
 ## Arguments
 
-* `scenario` (default `"stationary"`): a preset's name, a file, or a `Scenario`; any field can be overridden by keyword:
+* `scenario` (default `"stationary"`): a preset's name, a file, or a `Scenario`; any field can be overridden by
+keyword:
   `gym.make("edge_gym/Routing-v0", scenario="stationary", n_nodes=32, load=0.7)`.
 * `illegal` (default `"raise"`): `"raise"` or `"decline"`.
 * `render_mode`: `None`, `"ansi"` or `"rgb_array"`.
-* vector only: `num_envs`, `autoreset_mode` (default next step), `copy` (default `True`: fresh arrays on every return).
+* vector only: `num_envs`, `autoreset_mode` (default next step), `copy` (default `True`: fresh arrays on every
+return).
 
 ## Version History
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge_gym.errors import EdgeGymError
 from edge_gym.kernel.tables import COMPLETED, DROPPED, REJECTED, SECOND, TERMS, TOKENS, UNFINISHED
+from edge_gym.scenario import RewardWeights
 
 TOLERANCE = 1e-9  # relative, between the rewards and what the log says
 
@@ -122,12 +123,12 @@ def jain(latency_s: np.ndarray, site: np.ndarray) -> float | None:
     return float(mean.sum()) ** 2 / squares if squares > 0 else 1.0
 
 
-def check_episode(episode: Episode, weights: np.ndarray) -> None:
+def check_episode(episode: Episode, weights: RewardWeights) -> None:
     """Compare the rewards with what the log alone says; a difference is a bug of edge_gym.
 
     Args:
         episode: The episode.
-        weights: (8,) weights of the reward terms.
+        weights: Of the reward terms.
 
     Raises:
         EdgeGymError: A request is missing or there twice, or a reward term or the return does not follow from the log.
@@ -142,7 +143,7 @@ def check_episode(episode: Episode, weights: np.ndarray) -> None:
         "drop": -int((~served).sum()),
         "stutter": -int(log["stutter"][served].sum()),
     }
-    expected = sum(weight * {**terms, **from_log}[name] for name, weight in zip(TERMS, weights.tolist(), strict=True))
+    expected = sum(getattr(weights, name) * value for name, value in {**terms, **from_log}.items())
     pairs = [(name, terms[name], value) for name, value in from_log.items()]
     for name, rewarded, value in [*pairs, ("return", episode.reward, expected)]:
         if abs(rewarded - value) > TOLERANCE * max(1.0, abs(value)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,7 +110,7 @@ def print_leaderboard(console: Console, rows: Sequence[dict[str, Any]]) -> None:
     console.print(EXPLANATION, markup=False)
 
 
-def html_page(rows: Sequence[dict[str, Any]], notes: Sequence[tuple[str, str]]) -> str:
+def html_page(rows: Sequence[dict[str, Any]], notes: Iterable[tuple[str, str]]) -> str:
     """One page that needs nothing else: no script, no font, no request to anywhere.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 from edge_gym.envs.batch import Batch, Outcome
 from edge_gym.errors import EdgeGymError, show
 from edge_gym.kernel.build import World
-from edge_gym.kernel.tables import LOG, N_TERMS
+from edge_gym.kernel.tables import LOG, TERMS
 from edge_gym.metrics import Episode
 from edge_gym.policy import Context, Policy, is_privileged
 
@@ -82,7 +82,7 @@ class _Turn:
         self.batch = Batch(world, len(seeds))
         self.batch.roots[:] = np.array(seeds, np.uint64)
         self.privileged = _privileged_view(policy, self.batch)
-        self.terms, self.reward = np.zeros((len(seeds), N_TERMS)), np.zeros(len(seeds))
+        self.terms, self.reward = np.zeros((len(seeds), len(TERMS))), np.zeros(len(seeds))
         self.ended: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0, np.int64), np.zeros(0, LOG))]
         self.decisions, self.decide_s = 0, 0.0
 

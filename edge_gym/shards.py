@@ -104,7 +104,7 @@ def run_shard(shard: Shard, on_end: Callable[[int], None] | None = None) -> tupl
         world = resolve_task(shard.task, shard.scenario, {})[1]
         found = roll_out(world, policy, shard.policy, shard.seeds, shard.batch_size, on_end)
         for episode in found.episodes:
-            check_episode(episode, world.params.weights)
+            check_episode(episode, shard.scenario.weights)
     except Exception as error:
         reason = str(error) if isinstance(error, EdgeGymError) else f"{type(error).__name__}: {error}"
         raise EdgeGymError(f"{shard}: {printable(reason)}") from error
@@ -148,13 +148,23 @@ def check_sendable(shards: list[Shard]) -> None:
 def _entry(policy: Any) -> tuple[str, Any, Policy | None, bool]:
     """Name, registry target, the object if one was given, and whether it is privileged."""
     if isinstance(policy, str):
-        return policy, POLICIES.get(policy.partition(":")[0]), None, is_privileged(make_policy(policy))
-    if not isinstance(policy, Policy):
+        return policy, POLICIES.get(policy.partition(":")[0]), None, is_privileged(_made(policy))
+    if isinstance(policy, type) or not isinstance(policy, Policy):
         raise EdgeGymInputError("policies", policy, "names or objects with the methods reset and act")
     name = getattr(policy, "name", type(policy).__name__)
     if not isinstance(name, str) or not name:
         raise EdgeGymInputError("policies", policy, "policies whose name is a string")
     return name, None, policy, is_privileged(policy)
+
+
+def _made(name: str) -> Policy:
+    try:
+        return make_policy(name)
+    except EdgeGymError:
+        raise
+    except Exception as error:  # whatever its constructor makes of what stands behind the colon
+        hint = f"{type(error).__name__}: {error}"
+        raise EdgeGymInputError("policies", name, "a policy that can be made", hint=hint) from error
 
 
 def _is_one(policies: Any) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from edge_gym.errors import EdgeGymError
 from edge_gym.kernel.tables import COMPLETED, DROPPED, ITEM, LOG, REJECTED, SECOND, TOKENS, UNFINISHED
 from edge_gym.metrics import METRICS, Episode, check_episode, episode_metrics, jain
+from edge_gym.scenario import RewardWeights
 
 # model, site, arrive s, first s, finish s, charged latency s, units, retries, outcome, late, stutter
 REQUESTS = (
@@ -21,7 +22,7 @@ REQUESTS = (
 )
 KINDS = np.array([TOKENS, ITEM], np.int32)
 LATENCY_S = [3.0, 8.0, 0.5, 20.0, 20.0, 4.5]
-WEIGHTS = np.array([1.0, 0, 0, 0, 0, 0, 0, 0])
+WEIGHTS = RewardWeights()
 
 
 def make_episode() -> Episode:
@@ -91,7 +92,7 @@ def test_jain():
 def test_log_and_rewards_agree():
     check_episode(make_episode(), WEIGHTS)
     weighted = dataclasses.replace(make_episode(), reward=-56.0 - 2 * 4 - 0.5 * 120)
-    check_episode(weighted, np.array([1.0, 2.0, 0, 0, 0, 0.5, 0, 0]))
+    check_episode(weighted, RewardWeights(slo_miss=2.0, energy=0.5))
 
 
 @pytest.mark.parametrize("term", [0, 1, 2, 3])

@@ -229,7 +229,7 @@ def test_val_07_number_in_m_g_infinity_is_poisson(law):
 @pytest.mark.parametrize("law", LAWS)
 def test_val_08_processor_sharing_does_not_care_for_the_law(law):
     played = run(0.8, 15_000, law=LAWS[law], slots=500)
-    assert_mean(sojourns(played, tail=1000), 1.0 / 0.2, 0.012, wrong=1.01 / (1 - 0.808))
+    assert_mean(sojourns(played, tail=1000), 1.0 / 0.2, 0.015, wrong=1.01 / (1 - 0.808))
 
 
 W_S, H_S, TOKENS_MEAN = 8e-3, 0.65e-3, 200.0
@@ -238,13 +238,13 @@ W_S, H_S, TOKENS_MEAN = 8e-3, 0.65e-3, 200.0
 @pytest.mark.parametrize(
     ("rho", "law", "n", "limit"),
     [
-        (0.5, "exponential", 6000, 0.005),
-        (0.5, "two_point", 6000, 0.008),
+        (0.5, "exponential", 8000, 0.005),
+        (0.5, "constant", 6000, 0.005),
         (0.8, "exponential", 8000, 0.01),
-        (0.8, "constant", 8000, 0.01),
         (0.8, "lognormal", 8000, 0.01),
+        (0.8, "two_point", 10_000, 0.015),
         (0.9, "exponential", 10_000, 0.02),
-        (0.9, "two_point", 12_000, 0.03),
+        (0.9, "constant", 10_000, 0.02),
     ],
 )
 def test_val_09_continuous_batching(rho, law, n, limit):
@@ -381,7 +381,7 @@ def test_val_20_energy_cost_and_spread_from_the_log(age_s):
         first_s = log["arrive_ns"].min() / SECOND  # the accounts open with the first decision
         assert got["energy"] == pytest.approx(energy - idle_w.sum() * first_s, rel=1e-9)
         assert got["cost"] == pytest.approx(price @ busy_s, rel=1e-9)
-        assert got["imbalance"] == pytest.approx(spread, rel=1e-9)
+        assert got["imbalance"] == pytest.approx(spread, rel=1e-7)  # the root of a difference that may be 0
 
 
 # --- nodes that leave and join ----------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from edge_gym.errors import EdgeGymInputError
 from edge_gym.kernel import random, step
 from edge_gym.kernel.build import World
 from edge_gym.kernel.observe import N_FEATURES, N_TIMES
-from edge_gym.kernel.tables import LOG, N_TERMS, SECOND, State
+from edge_gym.kernel.tables import LOG, ORDER, OUTCOME, SECOND, TERMS, State
 from edge_gym.scenario_io import fingerprint
+
+_FIRST_TERM = OUTCOME.names.index(TERMS[0])  # every field has eight bytes
 
 
 class Outcome(NamedTuple):
@@ -20,8 +22,10 @@ class Outcome(NamedTuple):
     obs: np.ndarray  # (B, N + 1, F) float32
     mask: np.ndarray  # (B, N + 1) bool
     reward: np.ndarray  # (B,) float64
-    terms: np.ndarray  # (B, 8) float64
-    dt_s: np.ndarray  # (B,) float64
+    terms: np.ndarray  # (B, 8) float64, unweighted, in the order of `TERMS`
+    dt_s: np.ndarray  # (B,) float64, simulated seconds since the last decision
+    time_s: np.ndarray  # (B,) float64, simulated seconds since the episode began
+    seed: np.ndarray  # (B,) uint64, begins the running episode again
     done: np.ndarray  # (B,) bool
 
 
@@ -33,35 +37,49 @@ class Batch:
         n_worlds: B.
         state: The tables; copying them clones the worlds.
         mask: (B, N + 1) bool, the choices that are legal now.
+        order: (B,) of dtype ORDER, what the next `run` does.
     """
 
     def __init__(self, world: World, n_worlds: int) -> None:
         self.world = world
         self.n_worlds = n_worlds
         self.state: State = world.allocate(n_worlds)
-        self.roots = np.zeros(n_worlds, np.uint64)
-        self.episodes = np.zeros(n_worlds, np.int64)
         self.mask = np.zeros((n_worlds, world.n_nodes + 1), bool)
         self.mask[:, -1] = True
-        self._none = np.zeros(n_worlds, np.int64)
+        self.order = np.zeros(n_worlds, ORDER)
         self._times = np.zeros((world.n_nodes + 1) * N_TIMES, np.float32)  # scratch of the kernel
+
+    @property
+    def roots(self) -> np.ndarray:
+        """(B,) uint64, writable: the seed each row was reset with; `reset` begins what this and `episodes` name."""
+        return self.order["root_seed"]
+
+    @property
+    def episodes(self) -> np.ndarray:
+        """(B,) int64, writable: number of the episode since that seed, from 0."""
+        return self.order["episode"]
 
     def empty_obs(self) -> np.ndarray:
         """A fresh observation array (B, N + 1, F)."""
         return np.empty((self.n_worlds, self.world.n_nodes + 1, N_FEATURES), np.float32)
 
-    def reset(self, which: np.ndarray, obs: np.ndarray) -> None:
+    def reset(self, which: np.ndarray, obs: np.ndarray) -> np.ndarray:
         """Begin the episodes given by `roots` and `episodes` in the rows where `which` is true.
 
         Args:
             which: (B,) bool.
             obs: (B, N + 1, F) float32; the rows that begin are written.
+
+        Returns:
+            (B,) of dtype OUTCOME, zero in the other rows.
         """
-        self._run(np.where(which, step.BEGIN, step.SKIP), self._none, obs)
+        self.order["todo"] = np.where(which, step.BEGIN, step.SKIP)
+        return self.run(obs)
 
     def observe(self, which: np.ndarray, obs: np.ndarray) -> None:
         """Describe the pending decision of the rows in `which` again; nothing changes."""
-        self._run(np.where(which, step.LOOK, step.SKIP), self._none, obs)
+        self.order["todo"] = np.where(which, step.LOOK, step.SKIP)
+        self.run(obs)
 
     def step(self, actions: np.ndarray, skip: np.ndarray, obs: np.ndarray | None = None) -> Outcome:
         """One decision in every row but those in `skip`, whose outputs are zero (their observation is not written).
@@ -71,26 +89,37 @@ class Batch:
             skip: (B,) bool.
             obs: Where to write the observations; a fresh array by default.
         """
-        return self._run(np.where(skip, step.SKIP, step.STEP), actions, self.empty_obs() if obs is None else obs)
+        obs = self.empty_obs() if obs is None else obs
+        self.order["action"] = actions
+        self.order["todo"] = np.where(skip, step.SKIP, step.STEP)
+        self.state.world["log_count"][skip] = 0
+        out = self.run(obs)
+        return Outcome(
+            obs=obs,
+            mask=self.mask.copy(),
+            reward=out["reward"],
+            terms=terms_of(out),
+            dt_s=out["dt_s"],
+            time_s=out["time_s"],
+            seed=out["seed"],
+            done=out["done"] == 1,
+        )
 
-    def _run(self, todo: np.ndarray, actions: np.ndarray, obs: np.ndarray) -> Outcome:
-        b = self.n_worlds
-        reward, terms, dt_s, done = np.zeros(b), np.zeros((b, N_TERMS)), np.zeros(b), np.zeros(b, bool)
-        step.run_rows(
-            self.world.params, self.state, 0, b, todo.astype(np.int8), actions, self.roots, self.episodes,
-            obs, self.mask, reward, terms, dt_s, done, self._times,
-        )  # fmt: skip
-        return Outcome(obs, self.mask.copy(), reward, terms, dt_s, done)
+    def run(self, obs: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Carry out `order`; for views that need no more than that.
+
+        Args:
+            obs: (B, N + 1, F) float32, written where a row is not skipped.
+            out: (B,) OUTCOME to write to; fresh by default.
+        """
+        out = np.zeros(self.n_worlds, OUTCOME) if out is None else out
+        step.run_rows(self.world.params, self.state, self.order, 0, self.n_worlds, obs, self.mask, out, self._times)
+        return out
 
     @property
     def time_s(self) -> np.ndarray:
         """(B,) simulated seconds since each episode began."""
         return self.state.world["now_ns"] / SECOND
-
-    @property
-    def seeds(self) -> np.ndarray:
-        """(B,) uint64, the seed that begins each running episode again."""
-        return self.state.world["seed"].copy()
 
     def ended(self) -> tuple[np.ndarray, np.ndarray]:
         """Requests that ended during the last step, as far as the router knows.
@@ -132,6 +161,11 @@ class Batch:
                 raise EdgeGymInputError(f"state.{name}", shape, f"an array of shape {table.shape}", "set_state")
         for name, table in mine.items():
             table[...] = saved[name]
+
+
+def terms_of(out: np.ndarray) -> np.ndarray:
+    """The reward terms in an array of OUTCOME: a view (B, 8) float64."""
+    return out.view(np.float64).reshape(len(out), -1)[:, _FIRST_TERM : _FIRST_TERM + len(TERMS)]
 
 
 def episode_seed(root: int, episode: int) -> int:

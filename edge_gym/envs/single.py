@@ -12,8 +12,8 @@ from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import check_choice, check_seed, clear, resolve_task
 from edge_gym.errors import ClosedEnv, EdgeGymInputError, EpisodeOver, InvalidAction, ResetNeeded
 from edge_gym.kernel import step as kernel
-from edge_gym.kernel.observe import N_FEATURES, N_TIMES
-from edge_gym.kernel.tables import N_TERMS, SECOND, TERMS
+from edge_gym.kernel.observe import N_FEATURES
+from edge_gym.kernel.tables import OUTCOME, TERMS
 from edge_gym.render import frame, text_frame
 
 
@@ -49,11 +49,7 @@ class EdgeEnv(gymnasium.Env):
         self.action_space = self.task.action_space(self.world.n_nodes)
         self.batch = Batch(self.world, 1)
         self._phase = "new"  # new, running, over, closed
-        self._todo = np.full(1, kernel.STEP, np.int8)
-        self._times = np.zeros((self.world.n_nodes + 1) * N_TIMES, np.float32)
-        self._action = np.zeros(1, np.int64)
-        self._reward, self._terms = np.zeros(1), np.zeros((1, N_TERMS))
-        self._dt_s, self._done = np.zeros(1), np.zeros(1, bool)
+        self._out = np.zeros(1, OUTCOME)
         self._shape = (1, self.world.n_nodes + 1, N_FEATURES)
 
     def reset(
@@ -83,10 +79,9 @@ class EdgeEnv(gymnasium.Env):
             batch.roots[0] = int(self.np_random.integers(2**63)) if seed is None else seed
             batch.episodes[0] = 0
         obs = np.empty(self._shape, np.float32)
-        batch.reset(np.ones(1, bool), obs)
+        batch.order["todo"] = kernel.BEGIN
         self._phase = "running"
-        self._terms[:], self._dt_s[0] = 0.0, 0.0
-        return obs[0], self._info()
+        return obs[0], self._run(obs)[2]
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Decide, and run to the next decision.
@@ -104,20 +99,15 @@ class EdgeEnv(gymnasium.Env):
         if self._phase != "running":
             self._refuse()
         choice, invalid = self._check_action(action)
-        self._action[0] = choice
+        order = self.batch.order
+        order["action"], order["todo"] = choice, kernel.STEP
         obs = np.empty(self._shape, np.float32)
-        batch = self.batch
-        kernel.run_rows(
-            self.world.params, batch.state, 0, 1, self._todo, self._action, batch.roots, batch.episodes,
-            obs, batch.mask, self._reward, self._terms, self._dt_s, self._done, self._times,
-        )  # fmt: skip
-        truncated = bool(self._done[0])
+        reward, truncated, info = self._run(obs)
         if truncated:
             self._phase = "over"
-        info = self._info()
         if self.illegal == "decline":
             info["invalid_action"] = invalid
-        return obs[0], float(self._reward[0]), False, truncated, info
+        return obs[0], reward, False, truncated, info
 
     def action_masks(self) -> np.ndarray:
         """(N + 1,) bool, the choices that are legal now."""
@@ -173,12 +163,14 @@ class EdgeEnv(gymnasium.Env):
             raise InvalidAction(f"action = {action}: is masked out in {self.action_space}; legal now: {clear(legal)}")
         return self.world.n_nodes, True
 
-    def _info(self) -> dict[str, Any]:
-        world = self.batch.state.world[0]
-        return {
+    def _run(self, obs: np.ndarray) -> tuple[float, bool, dict[str, Any]]:
+        """Carry out the order; reward, truncated and info of it."""
+        reward, dt_s, *terms, time_s, seed, done = self.batch.run(obs, self._out)[0].item()
+        info = {
             "action_mask": self.batch.mask[0].copy(),
-            "reward_terms": dict(zip(TERMS, self._terms[0].tolist(), strict=True)),
-            "dt_s": float(self._dt_s[0]),
-            "time_s": float(world["now_ns"] / SECOND),
-            "seed": int(world["seed"]),
+            "reward_terms": dict(zip(TERMS, terms, strict=True)),
+            "dt_s": dt_s,
+            "time_s": time_s,
+            "seed": seed,
         }
+        return reward, done == 1, info

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from edge_gym.envs.batch import Batch, Outcome, episode_seed
+from edge_gym.envs.batch import Batch, Outcome, terms_of
 from edge_gym.envs.common import check_choice, check_reset_options, check_seed, clear, resolve_task
 from edge_gym.errors import ClosedEnv, EdgeGymInputError, EpisodeOver, InvalidAction, ResetNeeded
 from edge_gym.kernel.tables import TERMS
@@ -88,11 +88,14 @@ class EdgeVectorEnv(VectorEnv):
         which = check_reset_options(options, self.num_envs, self._begun)
         self._plant(seed, which)
         obs = self._next_obs()
-        self.batch.reset(which, obs)
-        self.batch.observe(~which, obs)
+        out = self.batch.reset(which, obs)
+        if not which.all():
+            self.batch.observe(~which, obs)
+            world = self.batch.state.world
+            out["time_s"], out["seed"] = self.batch.time_s, world["seed"]
         self._begun |= which
         self._done &= ~which
-        return obs, self._info(self._outcome_of_reset(obs))
+        return obs, self._info(terms_of(out), out["dt_s"], out["time_s"], out["seed"])
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One decision in every world.
@@ -118,14 +121,18 @@ class EdgeVectorEnv(VectorEnv):
         choices, invalid = self._check_actions(actions, over)
         out = self.batch.step(choices, over, self._next_obs())
         extra: dict[str, Any] = {}
-        if over.any():
-            self._begin_next(over, out.obs)
+        time_s, seed = out.time_s, out.seed
+        begins = over
         self._done = out.done
         if self._mode is AutoresetMode.SAME_STEP and out.done.any():
             extra = self._final(out)
-            self._begin_next(out.done, out.obs)
+            begins = out.done
             self._done = np.zeros(self.num_envs, bool)
-        info = self._info(out) | extra
+        if begins.any():
+            self.batch.episodes[begins] += 1
+            begun = self.batch.reset(begins, out.obs)
+            time_s, seed = np.where(begins, begun["time_s"], time_s), np.where(begins, begun["seed"], seed)
+        info = self._info(out.terms, out.dt_s, time_s, seed) | extra
         if self.illegal == "decline":
             info["invalid_action"], info["_invalid_action"] = invalid, self._all
         return out.obs, out.reward, np.zeros(self.num_envs, bool), out.done.copy(), info
@@ -210,44 +217,33 @@ class EdgeVectorEnv(VectorEnv):
             choices[invalid] = self.world.n_nodes
         return choices, invalid
 
-    def _begin_next(self, which: np.ndarray, obs: np.ndarray) -> None:
-        self.batch.episodes[which] += 1
-        self.batch.reset(which, obs)
-
     def _next_obs(self) -> np.ndarray:
         if self.copy:
             return self.batch.empty_obs()
         self._buffers.reverse()
         return self._buffers[0]
 
-    def _outcome_of_reset(self, obs: np.ndarray) -> Outcome:
-        b = self.num_envs
-        return Outcome(obs, self.batch.mask, np.zeros(b), np.zeros((b, len(TERMS))), np.zeros(b), np.zeros(b, bool))
-
     def _final(self, out: Outcome) -> dict[str, Any]:
         """What SAME_STEP adds: the last observation and info of the rows that are over."""
         over = out.done.copy()
-        final_info = {"action_mask": self.batch.mask.copy(), "seed": self.batch.seeds}
+        final_info = {"action_mask": self.batch.mask.copy(), "seed": out.seed}
         final_info |= {"_action_mask": over, "_seed": over}
         return {"final_obs": out.obs.copy(), "_final_obs": over, "final_info": final_info, "_final_info": over}
 
-    def _info(self, out: Outcome) -> dict[str, Any]:
+    def _info(self, terms: np.ndarray, dt_s: np.ndarray, time_s: np.ndarray, seed: np.ndarray) -> dict[str, Any]:
         ones = self._all
-        terms: dict[str, Any] = {}
+        by_name: dict[str, Any] = {}
         for k, name in enumerate(TERMS):
-            terms[name], terms["_" + name] = out.terms[:, k], ones
+            by_name[name], by_name["_" + name] = terms[:, k], ones
         return {
             "action_mask": self.batch.mask.copy(),
             "_action_mask": ones,
-            "reward_terms": terms,
+            "reward_terms": by_name,
             "_reward_terms": ones,
-            "dt_s": out.dt_s,
+            "dt_s": dt_s,
             "_dt_s": ones,
-            "time_s": self.batch.time_s,
+            "time_s": time_s,
             "_time_s": ones,
-            "seed": self.batch.seeds,
+            "seed": seed,
             "_seed": ones,
         }
-
-
-__all__ = ["EdgeVectorEnv", "episode_seed"]

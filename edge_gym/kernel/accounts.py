@@ -3,7 +3,7 @@
 import math
 
 from ._jit import jit_row
-from .tables import N_TERMS, SECOND
+from .tables import SECOND
 
 
 @jit_row
@@ -23,23 +23,24 @@ def advance_clock(row, at):
 
 
 @jit_row
-def score(params, row, terms):
+def score(params, row, out):
     """Reward since the last decision: the weighted sum of the terms, each a cost with a minus sign."""
-    world = row.world[0]
-    dt_s = (world["now_ns"] - world["decided_ns"]) / SECOND
-    terms[0] = -world["latency_ns"] / SECOND
-    terms[1] = -float(world["slo_misses"])
-    terms[2] = -float(world["drops"])
-    terms[3] = -float(world["stutters"])
-    terms[4] = 0.0
-    terms[5] = -world["energy_j"]
-    terms[6] = -world["cost_usd"]
-    terms[7] = -world["imbalance_s"]
-    reward = 0.0
-    for k in range(N_TERMS):
-        reward += params.weights[k] * terms[k]
+    world, rules = row.world[0], params.rules[0]
+    out["dt_s"] = (world["now_ns"] - world["decided_ns"]) / SECOND
+    out["latency"] = -world["latency_ns"] / SECOND
+    out["slo_miss"] = -float(world["slo_misses"])
+    out["drop"] = -float(world["drops"])
+    out["stutter"] = -float(world["stutters"])
+    out["migration"] = 0.0
+    out["energy"] = -world["energy_j"]
+    out["cost"] = -world["cost_usd"]
+    out["imbalance"] = -world["imbalance_s"]
+    served = rules["weight_latency"] * out["latency"] + rules["weight_slo_miss"] * out["slo_miss"]
+    served += rules["weight_drop"] * out["drop"] + rules["weight_stutter"] * out["stutter"]
+    spent = rules["weight_energy"] * out["energy"] + rules["weight_cost"] * out["cost"]
+    spread = rules["weight_imbalance"] * out["imbalance"] + rules["weight_migration"] * out["migration"]
+    out["reward"] = served + spent + spread
     forget_accounts(world)
-    return reward, dt_s
 
 
 @jit_row

@@ -1,5 +1,7 @@
 """From a scenario to the tables of the kernel: the only kernel file that knows what a scenario is."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
@@ -58,12 +60,15 @@ class World:
             trace=_trace_table(trace),
             quantile=quantile,
             change=_change_table(scenario),
-            weights=np.array([getattr(scenario.weights, term) for term in tables.TERMS], float),
         )
         reports = 0
         if scenario.telemetry.age_s > 0:
             reports = int(2 * self.rate_per_s * scenario.telemetry.age_s) + 64
         self.n_jobs = int(node["limit"].sum()) + 1 + reports
+
+    def __deepcopy__(self, memo: dict) -> World:
+        """Copies of an environment share the world: it is read only."""
+        return self
 
     def allocate(self, n_worlds: int) -> State:
         """Zeroed state tables for `n_worlds` worlds of this scenario."""
@@ -273,6 +278,8 @@ def _rules(scenario: Scenario, rate_per_s: float, trace: Trace | None) -> np.nda
     rules["drop_charge"] = scenario.drop_charge_deadlines
     rules["stutter_gap_s"] = scenario.stutter_gap_s
     rules["stutter_gap_ratio"] = scenario.stutter_gap_ratio
+    for term in tables.TERMS:
+        rules[f"weight_{term}"] = getattr(scenario.weights, term)
     return table
 
 

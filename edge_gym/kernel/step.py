@@ -6,50 +6,46 @@ from .episode import apply_change, begin, finish
 from .nodes import complete, end_load, receive, refresh_due, take_message
 from .observe import observe
 from .requests import apply_choice, arrive, deliver, report_first, take_pending
-from .tables import NEVER, NONE, UPLINK, Row
+from .tables import NEVER, NONE, SECOND, UPLINK, Row
 
 # What `run_rows` does to a row.
 SKIP, LOOK, BEGIN, STEP = 0, 1, 2, 3
 
 
 @jit
-def run_rows(params, state, first, last, todo, actions, roots, episodes, obs, mask, reward, terms, dt_s, done, times):
+def run_rows(params, state, order, first, last, obs, mask, out, times):
     """One decision, one new episode or one look in each of the worlds first..last-1: the only way into the world.
 
     Args:
         params: The scenario's tables.
         state: The worlds; changed.
+        order: (B,) ORDER. SKIP leaves a row and its outputs alone; LOOK describes the pending decision again; BEGIN
+            starts an episode; STEP takes the action and runs to the next decision.
         first: First row.
         last: Row after the last.
-        todo: (B,) int8: SKIP leaves a row and its outputs alone; LOOK describes the pending decision again; BEGIN
-            starts an episode; STEP takes the action and runs to the next decision.
-        actions: (B,) int64, a node number, or N to decline. Must be legal: the caller has checked.
-        roots: (B,) uint64, for BEGIN: the seed given to `reset`.
-        episodes: (B,) int64, for BEGIN: number of the episode since that seed, from 0.
         obs: Output (B, N + 1, F) float32.
         mask: Output (B, N + 1) bool.
-        reward: Output (B,) float64, of STEP.
-        terms: Output (B, 8) float64, of STEP: the unweighted reward terms.
-        dt_s: Output (B,) float64, of STEP: simulated time since the last decision.
-        done: Output (B,) bool, of STEP.
+        out: Output (B,) OUTCOME; a LOOK leaves it alone.
         times: Scratch ((N + 1) * N_TIMES,) float32.
     """
     for b in range(first, last):
-        if todo[b] == SKIP:
+        todo = order[b]["todo"]
+        if todo == SKIP:
             continue
         row = row_of(state, b)
-        if todo[b] == BEGIN:
-            begin(params, row, roots[b], episodes[b])
-        elif todo[b] == STEP:
+        if todo == BEGIN:
+            begin(params, row, order[b]["root_seed"], order[b]["episode"])
+        elif todo == STEP:
             row.world[0]["log_count"] = 0
-            apply_choice(params, row, actions[b])
-        if todo[b] != LOOK:
+            apply_choice(params, row, order[b]["action"])
+        if todo != LOOK:
             advance(params, row)
-        if todo[b] == STEP:
-            reward[b], dt_s[b] = score(params, row, terms[b])
-            done[b] = row.world[0]["done"] == 1
-        elif todo[b] == BEGIN:
-            forget_accounts(row.world[0])
+            if todo == BEGIN:
+                forget_accounts(row.world[0])  # nobody had a choice before the first decision
+            score(params, row, out[b])
+            out[b]["time_s"] = row.world[0]["now_ns"] / SECOND
+            out[b]["seed"] = row.world[0]["seed"]
+            out[b]["done"] = row.world[0]["done"]
         observe(params, row, obs[b], mask[b], times)
 
 

@@ -29,7 +29,6 @@ CONSTANT, EXPONENTIAL, UNIFORM, LOGNORMAL, EMPIRICAL = 0, 1, 2, 3, 4
 POISSON, MMPP, DIURNAL, TRACE_FILE = 0, 1, 2, 3
 # Reward terms, in the order of the columns.
 TERMS = ("latency", "slo_miss", "drop", "stutter", "migration", "energy", "cost", "imbalance")
-N_TERMS = len(TERMS)
 
 LAW = np.dtype(
     [
@@ -68,6 +67,7 @@ RULES = np.dtype(  # one row: the scalars of a scenario
         ("drop_charge", "f8"),  # deadlines charged for a request that is not served
         ("stutter_gap_s", "f8"),
         ("stutter_gap_ratio", "f8"),
+        *((f"weight_{term}", "f8") for term in TERMS),
     ]
 )
 
@@ -283,6 +283,27 @@ LOG = np.dtype(  # (B, K): requests that ended, written when the router learns o
 )
 
 
+ORDER = np.dtype(  # (B,): what to do with each world
+    [
+        ("action", "i8"),  # STEP: a node number, or N to decline; must be legal
+        ("root_seed", "u8"),  # BEGIN: the seed given to `reset`
+        ("episode", "i8"),  # BEGIN: number of the episode since that seed, from 0
+        ("todo", "i8"),  # SKIP, LOOK, BEGIN or STEP
+    ]
+)
+
+OUTCOME = np.dtype(  # (B,): what came of it
+    [
+        ("reward", "f8"),
+        ("dt_s", "f8"),  # simulated time since the last decision
+        *((term, "f8") for term in TERMS),  # unweighted
+        ("time_s", "f8"),  # since the episode began
+        ("seed", "u8"),  # of the episode
+        ("done", "i8"),
+    ]
+)
+
+
 class Params(NamedTuple):
     """What a scenario fixes: read only, shared by every row."""
 
@@ -295,7 +316,6 @@ class Params(NamedTuple):
     trace: np.ndarray  # (T,) TRACE_ROW
     quantile: np.ndarray  # (Q,) f8, values of the empirical laws
     change: np.ndarray  # (C,) CHANGE, the timeline of the scenario; the last row is at NEVER
-    weights: np.ndarray  # (8,) f8, of the reward terms
 
 
 class Row(NamedTuple):

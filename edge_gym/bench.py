@@ -15,7 +15,7 @@ from edge_gym.presets import resolve
 from edge_gym.scenario import Scenario
 from edge_gym.shards import MAX_EPISODES
 
-DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+DIGITS = re.compile(r"[0-9]{1,19}")  # unlike int(), only ASCII
 MAX_WORKERS = 1024
 FEW = 10  # episodes below which the intervals deserve a warning
 

@@ -122,7 +122,11 @@ def make_policy(name: str) -> Policy:
         except ImportError as error:
             hint = f"{error}; see the extras in the README"
             raise EdgeGymInputError("policy", name, "a policy whose package is installed", hint=hint) from error
-    return target(argument) if argument else target()
+    try:
+        return target(argument) if argument else target()
+    except TypeError as error:
+        allowed = "without a colon" if argument else "followed by a colon and what it needs"
+        raise EdgeGymInputError("policy", name, allowed, hint=str(error)) from error
 
 
 def is_privileged(policy: Policy) -> bool:

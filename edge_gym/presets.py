@@ -51,13 +51,14 @@ def model_mix() -> tuple[Workload, ...]:
 
 @cache
 def stationary() -> Scenario:
-    """16 nodes of 8 kinds on a metro tree with 4 sites; Poisson at 70 % of capacity; nothing is hidden."""
+    """16 nodes of 8 kinds on a metro tree with 4 sites; Poisson at 70 % of capacity; only output lengths are uncertain."""
     return Scenario(
         name="stationary",
         pool=Pool(device_types=EDGE_MIX, n_nodes=16),
         workloads=model_mix(),
         arrivals=Arrivals(load=0.7),
         topology=Topology(kind="metro", n_sites=4, branching=2),
+        telemetry=Telemetry(forecast_cv=0.4),
         n_requests=2000,
     )
 

@@ -98,7 +98,6 @@ class _Turn:
             self._book(out)
             if out.done.any():
                 active &= ~out.done
-                out.obs[out.done] = 0.0  # nobody decides there any more
                 if on_end is not None:
                     on_end(int(out.done.sum()))
             obs, dt_s, begun = out.obs, out.dt_s, np.zeros_like(active)
@@ -135,11 +134,8 @@ class _Turn:
             ended=ended.copy(),
             privileged=self.privileged,
         )
-        mask = batch.mask.copy()
-        mask[~active, :-1] = False
-        mask[:, -1] = True
         began = time.perf_counter()
-        answer = self._call("act", obs, mask, context)
+        answer = self._call("act", obs, batch.mask.copy(), context)
         if len(self.ended) > 1:  # the first call may import and compile
             self.decide_s += time.perf_counter() - began
             self.decisions += int(active.sum())
@@ -178,8 +174,6 @@ class _Turn:
         self.reward += out.reward
         self.terms += out.terms
         self.ended.append(self.batch.ended())
-        # A row that is skipped keeps its last log; it must not be read again.
-        self.batch.state.world["log_count"][out.done] = 0
 
 
 def _blank(batch: Batch) -> np.ndarray:

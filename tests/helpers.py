@@ -162,7 +162,10 @@ Choose = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def play(
-    world: World | Scenario, choose: Choose, seeds: Iterable[int], each_step: Callable[[Game, Outcome], None] | None = None
+    world: World | Scenario,
+    choose: Choose,
+    seeds: Iterable[int],
+    each_step: Callable[[Game, Outcome], None] | None = None,
 ) -> Played:
     """Plays every row to its end.
 
@@ -230,7 +233,7 @@ def z_score(samples: np.ndarray, theory: float) -> tuple[float, float]:
 
 
 def assert_mean(samples: np.ndarray, theory: float, limit: float, wrong: float | None = None) -> None:
-    """The rule: within 3.5 standard errors, which are below `limit` of the theory; `wrong` would have been found out."""
+    """The rule: within 3.5 standard errors, each below `limit` of the theory; `wrong` would have been found out."""
     z, error = z_score(samples, theory)
     assert error <= limit * abs(theory), f"standard error {error / abs(theory):.3%} of theory: too loose"
     assert abs(z) <= Z, f"mean {samples.mean():.6g}, theory {theory:.6g}, z = {z:+.2f}"

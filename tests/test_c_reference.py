@@ -34,7 +34,13 @@ def _compiled():
 def _law(rng: random.Random, mean: float) -> Law:
     kind = rng.choice(("constant", "exponential", "uniform", "lognormal"))
     return Law(
-        kind=kind, mean=mean, cv=rng.uniform(0.2, 2.0), low=0.0, high=2 * mean, minimum=1.0, maximum=rng.choice((6, 40)) * mean
+        kind=kind,
+        mean=mean,
+        cv=rng.uniform(0.2, 2.0),
+        low=0.0,
+        high=2 * mean,
+        minimum=1.0,
+        maximum=rng.choice((6, 40)) * mean,
     )
 
 
@@ -151,7 +157,9 @@ def test_same_worlds_as_the_c_loop(seed):
             # The reward is the latency integral in whole nanoseconds over 1e9: equal floats are equal nanoseconds.
             np.testing.assert_array_equal(reward, reference.reward, err_msg=f"step {k}")
         np.testing.assert_array_equal(done, reference.done, err_msg=f"step {k}")
-        np.testing.assert_array_equal(np.rint(info["time_s"] * 1e9).astype(np.int64), reference.now_ns, err_msg=f"step {k}")
+        np.testing.assert_array_equal(
+            np.rint(info["time_s"] * 1e9).astype(np.int64), reference.now_ns, err_msg=f"step {k}"
+        )
         np.testing.assert_array_equal(info["action_mask"], reference.mask, err_msg=f"step {k}")
         apart = np.abs(obs - reference.obs).max(axis=(0, 1))
         columns = {COLUMNS[f].name: float(apart[f]) for f in np.flatnonzero(~(apart <= 1e-6))}

@@ -195,9 +195,16 @@ def test_odd_surroundings(variable):
     assert (child.returncode, err) == (0, "") and "jsq" in out
 
 
-def test_reader_that_goes_away():
+def test_a_letter_the_output_lacks():
+    child = spawn("show", "azure", "--set", "trace_path=\u00e9.csv", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    out, err = child.communicate(timeout=100)
+    assert (child.returncode, err) == (0, "") and "?.csv" in out
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "toy2"]])
+def test_reader_that_goes_away(command):
     """BAD-61: `edge-gym list | head -1`."""
-    child = spawn("list")
+    child = spawn(*command)
     child.stdout.close()
     err = child.stderr.read()
     child.stderr.close()

@@ -1,7 +1,7 @@
 """Nothing is lost and nothing is made up: counts, memory and latency agree with the job table after every step.
 
-Random scenarios under random legal play: slots, queues, several models that compete for memory, loads, old telemetry, nodes
-that leave, join and change speed, and every kind of arrivals.
+Random scenarios under random legal play: slots, queues, several models that compete for memory, loads, old telemetry,
+nodes that leave, join and change speed, and every kind of arrivals.
 """
 
 import itertools
@@ -95,7 +95,8 @@ def random_scenario(index: int, tmp_path) -> Scenario:
     if kind == "trace":
         at = np.r_[0, np.cumsum(np.round(rng.exponential(1 / rate, 119), 1))]  # tenths: many at the same time
         arrivals = trace_arrivals(
-            tmp_path / f"{index}.csv", [(float(t), int(p), int(u)) for t, p, u in zip(at, at * 7 % 50, at * 3 % 9 + 1, strict=True)]
+            tmp_path / f"{index}.csv",
+            [(float(t), int(p), int(u)) for t, p, u in zip(at, at * 7 % 50, at * 3 % 9 + 1, strict=True)],
         )
     else:
         arrivals = Arrivals(kind=kind, rate_per_s=rate, burst_mean_s=horizon_s / 6, period_s=horizon_s / 2)

@@ -1,7 +1,7 @@
 """The real environment against queueing theory (VAL rows of the reliability list).
 
-One service time is 1 s where nothing else is said. Each figure is the mean of 120 replications, the warm-up left out. `wrong`
-is the theory for a service 1 % longer: a defect of that size must be found out too.
+One service time is 1 s where nothing else is said. Each figure is the mean of 120 replications, the warm-up left out.
+`wrong` is the theory for a service 1 % longer: a defect of that size must be found out too.
 """
 
 import math
@@ -299,7 +299,6 @@ class Route:
             two = self.rng.integers(c, size=(b, 2))  # possibly the same one, as in the reference
             outstanding[np.arange(b)[:, None], two] -= 1
         return outstanding.argmin(axis=1)
-
 
 
 def test_val_16_random_split():

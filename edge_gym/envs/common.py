@@ -46,15 +46,23 @@ def check_seed(seed: Any) -> int:
     return int(seed)
 
 
-def check_reset_options(options: dict[str, Any] | None, n_worlds: int, begun: np.ndarray) -> np.ndarray:
-    """Which rows a reset is about."""
+def check_options(options: Any, *known: str) -> None:
+    """Refuse reset options that are not `known`."""
     if options is None:
-        return np.ones(n_worlds, bool)
+        return
     if not isinstance(options, dict):
         raise EdgeGymInputError("options", options, "a dict or None", "reset")
     for key in options:
-        if key != "reset_mask":
-            raise EdgeGymInputError(f"options[{key!r}]", options[key], "absent; known: reset_mask", "reset")
+        if key not in known:
+            allowed = f"absent; known: {', '.join(known) or 'none'}"
+            raise EdgeGymInputError(f"options[{key!r}]", options[key], allowed, "reset")
+
+
+def check_reset_options(options: dict[str, Any] | None, n_worlds: int, begun: np.ndarray) -> np.ndarray:
+    """Which rows a reset is about."""
+    check_options(options, "reset_mask")
+    if options is None:
+        return np.ones(n_worlds, bool)
     which = np.asarray(options.get("reset_mask", np.ones(n_worlds, bool)))
     if which.shape != (n_worlds,) or which.dtype != bool or not which.any():
         raise EdgeGymInputError("options['reset_mask']", which, f"({n_worlds},) bool with a true row", "reset")

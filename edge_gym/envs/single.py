@@ -9,8 +9,8 @@ import gymnasium
 import numpy as np
 
 from edge_gym.envs.batch import Batch
-from edge_gym.envs.common import check_choice, check_seed, clear, resolve_task
-from edge_gym.errors import ClosedEnv, EdgeGymInputError, EpisodeOver, InvalidAction, ResetNeeded
+from edge_gym.envs.common import check_choice, check_options, check_seed, clear, resolve_task
+from edge_gym.errors import ClosedEnv, EpisodeOver, InvalidAction, ResetNeeded, show
 from edge_gym.kernel import step as kernel
 from edge_gym.kernel.observe import N_FEATURES
 from edge_gym.kernel.tables import OUTCOME, TERMS
@@ -42,6 +42,7 @@ class EdgeEnv(gymnasium.Env):
         render_mode: str | None = None,
         **overrides: Any,
     ) -> None:
+        self.metadata = dict(self.metadata)  # its own: vector environments of older Gymnasiums write into it
         self.illegal = check_choice("illegal", illegal, ("raise", "decline"))
         self.render_mode = check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.task, self.world = resolve_task(task, scenario, overrides)
@@ -67,8 +68,7 @@ class EdgeEnv(gymnasium.Env):
         """
         if self._phase == "closed":
             raise ClosedEnv("this environment was closed; make a new one")
-        if options:
-            raise EdgeGymInputError("options", options, "None or empty: this task has no reset options", "reset")
+        check_options(options)
         if seed is not None:
             seed = check_seed(seed)
         super().reset(seed=seed)
@@ -153,9 +153,9 @@ class EdgeEnv(gymnasium.Env):
 
     def _check_action(self, action: Any) -> tuple[int, bool]:
         if isinstance(action, bool) or not isinstance(action, int | np.integer):
-            raise InvalidAction(f"action = {repr(action)[:80]}: must be an int in {self.action_space}")
+            raise InvalidAction(f"action = {show(action)}: must be an int in {self.action_space}")
         if not 0 <= action <= self.world.n_nodes:
-            raise InvalidAction(f"action = {action}: must be in {self.action_space}")
+            raise InvalidAction(f"action = {show(action)}: must be in {self.action_space}")
         if self.batch.mask[0, action]:
             return int(action), False
         if self.illegal == "raise":

@@ -95,7 +95,7 @@ class EdgeVectorEnv(VectorEnv):
             out["time_s"], out["seed"] = self.batch.time_s, world["seed"]
         self._begun |= which
         self._done &= ~which
-        return obs, self._info(terms_of(out), out["dt_s"], out["time_s"], out["seed"])
+        return obs, self._info(terms_of(out), out["dt_s"], out["time_s"], out["seed"], self._all)
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One decision in every world.
@@ -132,7 +132,7 @@ class EdgeVectorEnv(VectorEnv):
             self.batch.episodes[begins] += 1
             begun = self.batch.reset(begins, out.obs)
             time_s, seed = np.where(begins, begun["time_s"], time_s), np.where(begins, begun["seed"], seed)
-        info = self._info(out.terms, out.dt_s, time_s, seed) | extra
+        info = self._info(out.terms, out.dt_s, time_s, seed, self._all) | extra
         if self.illegal == "decline":
             info["invalid_action"], info["_invalid_action"] = invalid, self._all
         return out.obs, out.reward, np.zeros(self.num_envs, bool), out.done.copy(), info
@@ -152,6 +152,10 @@ class EdgeVectorEnv(VectorEnv):
             EdgeGymInputError: The state belongs to another scenario or number of worlds.
         """
         self._refuse_closed()
+        for name in ("done", "begun"):
+            found = state.get(name)
+            if not isinstance(found, np.ndarray) or found.shape != (self.num_envs,) or found.dtype != bool:
+                raise EdgeGymInputError(f"state.{name}", found, f"({self.num_envs},) bool", "set_state")
         self.batch.set_state(state)
         self._done, self._begun = state["done"].copy(), state["begun"].copy()
 
@@ -172,21 +176,21 @@ class EdgeVectorEnv(VectorEnv):
     def _plant(self, seed: int | list[int | None] | None, which: np.ndarray) -> None:
         """Give each row that begins its seed, or let it go on to its next episode."""
         batch = self.batch
-        if seed is None:
-            batch.episodes[which & self._begun] += 1
-            seeds: list[int | None] = [None if begun else self._fresh() for begun in self._begun]
-        elif isinstance(seed, list | tuple | np.ndarray):
+        seeds: list[int | None] = [None] * self.num_envs
+        if isinstance(seed, list | tuple) or (isinstance(seed, np.ndarray) and seed.ndim):
             if len(seed) != self.num_envs:
                 raise EdgeGymInputError("seed", seed, f"a list of {self.num_envs} seeds, an int, or None", "reset")
             seeds = [None if s is None else check_seed(s) for s in seed]
-        else:
+        elif seed is not None:
             super().reset(seed=check_seed(seed))
             children = np.random.SeedSequence(check_seed(seed)).spawn(self.num_envs)
             seeds = [int(child.generate_state(1, np.uint64)[0] >> 1) for child in children]
         for b in np.flatnonzero(which):
             if seeds[b] is not None:
                 batch.roots[b], batch.episodes[b] = seeds[b], 0
-            elif not self._begun[b]:
+            elif self._begun[b]:
+                batch.episodes[b] += 1
+            else:
                 batch.roots[b], batch.episodes[b] = self._fresh(), 0
 
     def _fresh(self) -> int:
@@ -226,24 +230,25 @@ class EdgeVectorEnv(VectorEnv):
     def _final(self, out: Outcome) -> dict[str, Any]:
         """What SAME_STEP adds: the last observation and info of the rows that are over."""
         over = out.done.copy()
-        final_info = {"action_mask": self.batch.mask.copy(), "seed": out.seed}
-        final_info |= {"_action_mask": over, "_seed": over}
+        final_info = self._info(out.terms.copy(), out.dt_s.copy(), out.time_s, out.seed, over)
         return {"final_obs": out.obs.copy(), "_final_obs": over, "final_info": final_info, "_final_info": over}
 
-    def _info(self, terms: np.ndarray, dt_s: np.ndarray, time_s: np.ndarray, seed: np.ndarray) -> dict[str, Any]:
-        ones = self._all
+    def _info(
+        self, terms: np.ndarray, dt_s: np.ndarray, time_s: np.ndarray, seed: np.ndarray, rows: np.ndarray
+    ) -> dict[str, Any]:
+        """The info of a step, and for each key the rows it is about."""
         by_name: dict[str, Any] = {}
         for k, name in enumerate(TERMS):
-            by_name[name], by_name["_" + name] = terms[:, k], ones
+            by_name[name], by_name["_" + name] = terms[:, k], rows
         return {
             "action_mask": self.batch.mask.copy(),
-            "_action_mask": ones,
+            "_action_mask": rows,
             "reward_terms": by_name,
-            "_reward_terms": ones,
+            "_reward_terms": rows,
             "dt_s": dt_s,
-            "_dt_s": ones,
+            "_dt_s": rows,
             "time_s": time_s,
-            "_time_s": ones,
+            "_time_s": rows,
             "seed": seed,
-            "_seed": ones,
+            "_seed": rows,
         }

@@ -77,6 +77,7 @@ def launch(params, row, n, j, now):
     m = job["model"]
     up, down = network_s(params, job["site"], n, params.model[m], job["prompt"], job["units"])
     job["node"] = n
+    job["stutter"] = 0
     job["start_ns"] = -1
     job["first_ns"] = -1
     job["work_s"] = nominal_work_s(params.service[n, m], job["prompt"], job["units"])

@@ -12,6 +12,7 @@ from .tables import (
     LOGNORMAL,
     MMPP,
     NEVER,
+    NONE,
     SECOND,
     TRACE_FILE,
     UNIFORM,
@@ -184,6 +185,10 @@ def draw_request(params, row, j):
     job[j]["forecast"] = max(forecast, 1) if units > 0 else 0
     job[j]["retries"] = 0
     job[j]["stutter"] = 0
+    job[j]["node"] = NONE
+    job[j]["dispatch_ns"] = -1
+    job[j]["start_ns"] = -1
+    job[j]["first_ns"] = -1
     job[j]["arrive_ns"] = world["now_ns"]
     job[j]["deadline_ns"] = world["now_ns"] + model["deadline_ns"]
 

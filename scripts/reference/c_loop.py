@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from ctypes import POINTER, c_double, c_float, c_int, c_int64, c_uint8, c_uint64, c_void_p
+from ctypes import POINTER, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def library() -> ctypes.CDLL:
     lib.table_size.restype, lib.table_size.argtypes = c_int64, [c_int]
     lib.n_features.restype, lib.n_features.argtypes = c_int64, []
     lib.create.restype = c_void_p
-    lib.create.argtypes = [c_int64] * 6 + [c_int] + [c_void_p] * 7 + [POINTER(c_int)]
+    lib.create.argtypes = [c_int64] * 6 + [c_int] + [c_void_p] * 6 + [POINTER(c_int)]
     lib.reset.restype, lib.reset.argtypes = None, [c_void_p] * 4
     lib.step.restype, lib.step.argtypes = None, [c_void_p] * 6
     lib.clocks.restype, lib.clocks.argtypes = None, [c_void_p] * 2
@@ -126,7 +126,7 @@ class CLoop:
         self.obs = np.zeros((n_worlds, world.n_nodes + 1, N_FEATURES), np.float32)
         self.mask = np.zeros((n_worlds, world.n_nodes + 1), bool)
         self.reward, self.done = np.zeros(n_worlds), np.zeros(n_worlds, bool)
-        tables = [p.rules, p.node, p.model, p.service, p.link, p.site, p.weights]
+        tables = [p.rules, p.node, p.model, p.service, p.link, p.site]
         tables = [np.ascontiguousarray(table) for table in tables]
         sizes = (n_worlds, world.n_nodes, len(p.model), len(p.link), world.n_jobs, len(p.change))
         error = c_int(0)

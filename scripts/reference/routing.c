@@ -30,6 +30,7 @@ typedef struct {
     double rate_per_s, burst_rate_per_s, calm_mean_s, burst_mean_s, period_s, amplitude, trace_scale;
     int64_t trace_span_ns;
     double forecast_sigma, bias_sigma, ewma, drop_charge, stutter_gap_s, stutter_gap_ratio;
+    double weight[8]; /* of the reward terms, latency first */
 } Rules;
 
 typedef struct {
@@ -202,7 +203,6 @@ typedef struct {
     Model *model;
     Link *link;
     double *site;
-    double weight;
     bool autoreset;
     /* one entry per node */
     int32_t *slots, *limit;
@@ -862,11 +862,11 @@ void destroy(Sim *s) {
     free(s);
 }
 
-static int refusal(int64_t n_models, int64_t n_changes, const Rules *rules, const Model *model, const double *weights) {
+static int refusal(int64_t n_models, int64_t n_changes, const Rules *rules, const Model *model) {
     if (rules->arrival_kind != 0) return BAD_ARRIVALS;
     if (n_changes > 1) return BAD_TIMELINE; /* the last row is at NEVER */
     for (int k = 1; k < 8; k++)
-        if (weights[k] != 0.0) return BAD_WEIGHTS;
+        if (rules->weight[k] != 0.0) return BAD_WEIGHTS;
     for (int64_t m = 0; m < n_models; m++)
         if (model[m].prompt.kind > LOGNORMAL || model[m].units.kind > LOGNORMAL) return BAD_LAW;
     return OK;
@@ -964,9 +964,9 @@ static void fill_shared(Sim *s, const NodeType *type, const Model *model, const 
 
 Sim *create(int64_t n_worlds, int64_t n_nodes, int64_t n_models, int64_t n_sites, int64_t n_jobs, int64_t n_changes,
             int autoreset, const Rules *rules, const NodeType *type, const Model *model, const Service *service,
-            const Link *link, const double *site, const double *weights, int *error) {
+            const Link *link, const double *site, int *error) {
     bool small = n_models <= INT16_MAX && n_sites <= INT16_MAX && n_jobs <= INT32_MAX;
-    *error = small ? refusal(n_models, n_changes, rules, model, weights) : BAD_SIZES;
+    *error = small ? refusal(n_models, n_changes, rules, model) : BAD_SIZES;
     if (*error) return NULL;
     *error = NO_MEMORY;
     Sim *s = calloc(1, sizeof *s);
@@ -975,7 +975,6 @@ Sim *create(int64_t n_worlds, int64_t n_nodes, int64_t n_models, int64_t n_sites
     s->stride = (n_nodes + 15) & ~(int64_t)15;
     s->column = s->stride + 16; /* not a power of two: columns in different cache sets */
     s->rules = *rules;
-    s->weight = weights[0];
     s->autoreset = autoreset;
     for (int64_t n = 0; n < n_nodes; n++) s->n_slots += type[n].slots;
     World count;
@@ -1027,7 +1026,7 @@ void step(Sim *s, const int64_t *actions, float *obs, uint8_t *mask, double *rew
             else dispatch(s, w, (int)actions[b], j);
             advance(s, w);
         }
-        reward[b] = s->weight * (-(double)w->latency_ns / 1e9);
+        reward[b] = s->rules.weight[0] * (-(double)w->latency_ns / 1e9);
         w->latency_ns = 0;
         done[b] = w->done;
         observe(s, w, obs + b * rows * N_FEATURES, mask + b * rows);

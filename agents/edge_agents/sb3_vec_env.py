@@ -1,0 +1,121 @@
+"""The native vector environment as a Stable-Baselines3 `VecEnv`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
+
+from edge_gym.envs.vector import EdgeVectorEnv
+
+
+class SB3VecEnv(VecEnv):
+    """B worlds for Stable-Baselines3, stepped by one compiled call. Every episode ends by truncation.
+
+    An `info` is empty but at the end of an episode, when it holds `terminal_observation`, `TimeLimit.truncated` and
+    `seed` (of the episode that ended). `MaskablePPO` finds `action_masks`; other algorithms need `illegal="decline"`.
+
+    Args:
+        num_envs: B, at least 1.
+        flatten: Observations of shape (A * F,) instead of (A, F).
+        **arguments: As for `EdgeVectorEnv`: task, scenario, illegal, render_mode, fields of the scenario.
+
+    Attributes:
+        env: The native vector environment.
+    """
+
+    def __init__(self, num_envs: int, *, flatten: bool = False, **arguments: Any) -> None:
+        self.env = EdgeVectorEnv(num_envs, autoreset_mode="same_step", **arguments)
+        space = self.env.single_observation_space
+        if flatten:
+            space = Box(space.low.ravel(), space.high.ravel(), dtype=np.float32)
+        self._shape = (self.env.num_envs, *space.shape)
+        self._actions = np.zeros(self.env.num_envs, np.int64)
+        self._seed: int | None = None
+        super().__init__(self.env.num_envs, space, self.env.single_action_space)
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the next `reset`; each row gets a stream of its own, and `reset_infos` then says which.
+
+        Returns:
+            A None for each row: its seed is not known before the reset.
+        """
+        self._seed = None if seed is None else int(seed)
+        return [None] * self.num_envs
+
+    def reset(self) -> np.ndarray:
+        """Begin an episode in every row; returns the observations."""
+        obs, info = self.env.reset(seed=self._seed)
+        self._seed = None
+        self.reset_infos = [{"seed": seed} for seed in info["seed"].tolist()]
+        return obs.reshape(self._shape)
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Note the actions; `step_wait` takes them."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """One decision in every world; rows that end begin their next episode at once."""
+        obs, reward, terminated, truncated, info = self.env.step(self._actions)
+        done = terminated | truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for b in np.flatnonzero(done):
+            infos[b] = {
+                "terminal_observation": info["final_obs"][b].reshape(self._shape[1:]).copy(),
+                "TimeLimit.truncated": bool(truncated[b] and not terminated[b]),
+                "seed": int(info["final_info"]["seed"][b]),
+            }
+        return obs.reshape(self._shape), reward.astype(np.float32), done, infos
+
+    def action_masks(self) -> np.ndarray:
+        """(B, A) bool, the choices that are legal now."""
+        return self.env.action_masks()
+
+    def close(self) -> None:
+        """Refuse further use."""
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """An attribute once for each row; the rows share everything but their state.
+
+        Raises:
+            AttributeError: There is no such attribute.
+        """
+        # the spaces of one row are the adapter's; everything else is asked of the native environment
+        owner = self if attr_name in ("observation_space", "action_space") else self.env
+        return [getattr(owner, attr_name)] * len(self._rows(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Refused: what the rows share is set when the environment is made."""
+        raise AttributeError(f"{attr_name} cannot be set: give it to SB3VecEnv(...)")
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> Any:
+        """`action_masks` as one (rows, A) array, or `render` as a list.
+
+        Raises:
+            AttributeError: Another method; a row is not an object of its own.
+        """
+        if method_name not in ("action_masks", "render"):
+            raise AttributeError(f"a row has no method {method_name!r}; use `.env` for the whole batch")
+        result = getattr(self.env, method_name)(*method_args, **method_kwargs)
+        if indices is None or result is None:
+            return result
+        return (
+            result[self._rows(indices)] if method_name == "action_masks" else [result[b] for b in self._rows(indices)]
+        )
+
+    def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
+        """Rows are never wrapped."""
+        return [False] * len(self._rows(indices))
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """One image for each row, with `render_mode="rgb_array"`."""
+        return self.env.render() or [None] * self.num_envs
+
+    def _rows(self, indices: VecEnvIndices) -> list[int]:
+        return [int(b) for b in self._get_indices(indices)]

@@ -242,8 +242,8 @@ def test_val_25_transfer_prefill_and_tokens(tmp_path):
 
     Up: 100,000 + 4 x 2,548 = 110,192 bytes, 0.110192 s, and 0.025 s delay: there at 0.135192 s.
     Prefill: 0.5 + 2,548 x 0.001 + 500 x 0.002 = 4.048 s; first token at 4.183192 s, with the user at 4.208192 s.
-    Decode: 200 x 0.01 = 2 s: served at 6.183192 s. Down: 500 + 200 x 200 = 40,500 bytes and the delay, 0.0655 s: with the
-    user at 6.248692 s.
+    Decode: 200 x 0.01 = 2 s: served at 6.183192 s. Down: 500 + 200 x 200 = 40,500 bytes and the delay, 0.0655 s: with
+    the user at 6.248692 s.
     """
     model = ModelType(
         name="llm", kind="llm", weights_bytes=1, upload_bytes=1e5, upload_bytes_per_prompt_token=4.0,

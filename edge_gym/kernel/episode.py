@@ -6,13 +6,13 @@ from .accounts import advance_clock, forget_accounts
 from .nodes import preload, refresh_due, send, set_speed, settle
 from .requests import come_back, give_up, report_first
 from .tables import DOWNLINK, NEVER, NONE, SET_ALIVE, SET_SPEED, UNFINISHED, UPLINK
-from .workload import begin_arrivals, draw_bias
+from .workload import begin_arrivals, draw_bias, keep_keys
 
 
 @jit_row
 def begin(params, row, root, episode):
     """An empty world at time 0 with everything exogenous drawn from its seed."""
-    world, job = row.world[0], row.job
+    world = row.world[0]
     world["root_seed"] = root
     world["episode"] = episode
     world["seed"] = random.episode_seed(root, episode)
@@ -36,11 +36,11 @@ def begin(params, row, root, episode):
     world["pending_tail"] = NONE
     world["report_head"] = NONE
     world["report_tail"] = NONE
-    world["free"] = 0
-    for j in range(job.shape[0]):
-        job[j]["next"] = j + 1
-        job[j]["state"] = 0
-    job[job.shape[0] - 1]["next"] = NONE
+    for j in range(world["fresh"]):
+        row.job[j]["state"] = 0
+    world["free"] = NONE
+    world["fresh"] = 0
+    keep_keys(world)
     forget_accounts(world)
     for k in range(row.change.shape[0]):
         row.change[k] = params.change[k]
@@ -158,7 +158,7 @@ def finish(params, row):
         advance_clock(row, world["stop_ns"])
     while world["report_head"] != NONE:
         report_first(params, row)
-    for j in range(job.shape[0]):
+    for j in range(world["fresh"]):
         if job[j]["state"] >= UPLINK and job[j]["state"] <= DOWNLINK:
             world["dropped"] += 1
             give_up(params, row, j, UNFINISHED)

@@ -12,11 +12,15 @@ from .workload import draw_request, schedule_arrival
 def arrive(params, row):
     """A request enters at a site and becomes the subject of a decision."""
     world = row.world[0]
-    if world["free"] == NONE:
+    if world["free"] == NONE and world["fresh"] == row.job.shape[0]:
         # Only the reports under way can hold that many rows: let the router have the oldest early.
         report_first(params, row)
-    j = world["free"]
-    world["free"] = row.job[j]["next"]
+    if world["free"] != NONE:
+        j = world["free"]
+        world["free"] = row.job[j]["next"]
+    else:
+        j = world["fresh"]
+        world["fresh"] += 1
     draw_request(params, row, j)
     world["arrived"] += 1
     world["in_system"] += 1
@@ -128,8 +132,8 @@ def report_first(params, row):
 def report(params, row, j):
     """The router learns that request `j` was served; its row becomes free."""
     job, now = row.job[j], row.world[0]["now_ns"]
-    strike_out(params, row, job["node"], j, now)
     learn(params, row, job["node"], j, now)
+    strike_out(params, row, job["node"], j, now)
     late = 1 if job["finish_ns"] > job["deadline_ns"] else 0
     log_end(row, j, COMPLETED, job["finish_ns"] - job["arrive_ns"], late)
     free_job(row, j)

@@ -98,11 +98,13 @@ def advance(params, row):
 @jit_row
 def soonest(due):
     """Node with the earliest event (the first of equals) and its time."""
-    best, at = 0, due[0]
-    for n in range(1, due.shape[0]):
-        if due[n] < at:
-            best, at = n, due[n]
-    return best, at
+    at = due[0]
+    for n in range(1, due.shape[0]):  # a minimum without its place runs as vector instructions
+        at = min(at, due[n])
+    n = 0
+    while due[n] != at:
+        n += 1
+    return n, at
 
 
 @jit_row

@@ -30,6 +30,9 @@ POISSON, MMPP, DIURNAL, TRACE_FILE = 0, 1, 2, 3
 # Reward terms, in the order of the columns.
 TERMS = ("latency", "slo_miss", "drop", "stutter", "migration", "energy", "cost", "imbalance")
 
+# Random streams that every request reads; their keys are computed once an episode.
+STREAMS = ("arrival", "site", "model", "prompt", "units", "forecast")
+
 LAW = np.dtype(
     [
         ("kind", "i4"),
@@ -156,7 +159,8 @@ WORLD = np.dtype(  # (B,)
         ("stutters", "i8"),
         ("subject_kind", "i4"),
         ("subject", "i4"),  # row in `job`
-        ("free", "i4"),  # list of free job rows
+        ("free", "i4"),  # list of job rows that can be used again
+        ("fresh", "i4"),  # job rows from here on have never been used
         ("pending_head", "i4"),  # requests that came back and wait for a decision
         ("pending_tail", "i4"),
         ("report_head", "i4"),  # delivered, not yet known to the router
@@ -164,6 +168,8 @@ WORLD = np.dtype(  # (B,)
         ("change_at", "i4"),  # next row of the timeline
         ("log_count", "i4"),  # rows of `log` written since the last decision
         ("done", "i4"),
+        ("pad", "i4"),
+        *((f"{stream}_key", "u8") for stream in STREAMS),
     ]
 )
 

@@ -110,7 +110,7 @@ def strike_out(params, row, n, j, now):
 
 @jit_row
 def learn(params, row, n, j, now):
-    """The router learns that request `j` was served: update the measured slowdown of node and pair."""
+    """The router learns that request `j` was served: update the measured slowdown; `strike_out` must follow."""
     node, pair, job = row.node[n], row.pair[n, row.job[j]["model"]], row.job[j]
     if job["work_s"] > 0.0:
         measured = job["share_s"] / job["work_s"]
@@ -123,7 +123,6 @@ def learn(params, row, n, j, now):
     pair["evidence"] += 1
     node["evidence"] += 1
     node["evidence_ns"] = now
-    keep_figures(params, row, n)
 
 
 @jit_row

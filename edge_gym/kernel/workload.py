@@ -56,6 +56,18 @@ def pick(cumulative, u):
 
 
 @jit_row
+def keep_keys(world):
+    """Keys of the streams that every request reads, for the seed of this episode."""
+    seed = world["seed"]
+    world["arrival_key"] = random.stream_key(seed, random.ARRIVAL, 0)
+    world["site_key"] = random.stream_key(seed, random.SITE, 0)
+    world["model_key"] = random.stream_key(seed, random.MODEL, 0)
+    world["prompt_key"] = random.stream_key(seed, random.PROMPT, 0)
+    world["units_key"] = random.stream_key(seed, random.UNITS, 0)
+    world["forecast_key"] = random.stream_key(seed, random.FORECAST, 0)
+
+
+@jit_row
 def begin_arrivals(params, row):
     """Set the arrival process of a new episode going and find the first arrival."""
     world, rules = row.world[0], params.rules[0]
@@ -125,8 +137,7 @@ def schedule_arrival(params, row):
 @jit_row
 def next_in_process(params, world, at):
     """Spend one unit-mean exponential of hazard from `at` on, piece by piece."""
-    key = random.stream_key(world["seed"], random.ARRIVAL, 0)
-    hazard = random.exponential(key, world["arrived"])
+    hazard = random.exponential(world["arrival_key"], world["arrived"])
     while True:
         rate = rate_now(params, world)
         if world["phase_until_ns"] == NEVER:
@@ -159,8 +170,8 @@ def next_in_trace(params, world):
 def draw_request(params, row, j):
     """Fill job row `j` with request number `arrived`: site, model, sizes, forecast, deadline."""
     world, rules, job = row.world[0], params.rules[0], row.job
-    i, seed = world["arrived"], world["seed"]
-    u = random.uniform(random.stream_key(seed, random.MODEL, 0), i)
+    i = world["arrived"]
+    u = random.uniform(world["model_key"], i)
     m = 0
     while m < params.model.shape[0] - 1 and params.model[m]["cumulative_share"] <= u:
         m += 1
@@ -169,16 +180,16 @@ def draw_request(params, row, j):
         source = params.trace[(world["trace_at"] + i) % params.trace.shape[0]]
         prompt, units = source["prompt"], source["units"]
     else:
-        u = random.uniform(random.stream_key(seed, random.PROMPT, 0), i)
+        u = random.uniform(world["prompt_key"], i)
         prompt = int(draw(model["prompt"], params.quantile, u) + 0.5)
-        u = random.uniform(random.stream_key(seed, random.UNITS, 0), i)
+        u = random.uniform(world["units_key"], i)
         units = int(draw(model["units"], params.quantile, u) + 0.5)
     forecast = units
     if rules["forecast_sigma"] > 0.0:
-        noise = random.normal(random.stream_key(seed, random.FORECAST, 0), i)
+        noise = random.normal(world["forecast_key"], i)
         forecast = int(units * math.exp(rules["forecast_sigma"] * noise) + 0.5)
     job[j]["id"] = i
-    job[j]["site"] = pick(params.site, random.uniform(random.stream_key(seed, random.SITE, 0), i))
+    job[j]["site"] = pick(params.site, random.uniform(world["site_key"], i))
     job[j]["model"] = m
     job[j]["prompt"] = prompt
     job[j]["units"] = units

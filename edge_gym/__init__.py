@@ -20,6 +20,7 @@ _LAZY = {
     "save_scenario": "edge_gym.scenario_io",
     "preset": "edge_gym.presets",
     "Policy": "edge_gym.policy",
+    "Context": "edge_gym.policy",
     "make_policy": "edge_gym.policy",
     "register_policy": "edge_gym.policy",
     "EdgeGymInputError": "edge_gym.errors",

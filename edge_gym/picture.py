@@ -56,8 +56,8 @@ def _text(where: Figure | Axes, x: float, y: float, text: str, **style: Any) -> 
 
     font = get_font(findfont("DejaVu Sans"))
     drawable = "".join(c if font.get_char_index(ord(c)) else "?" for c in text)
-    style = {"color": INK, "va": "center", "fontfamily": "DejaVu Sans", "fontsize": 10} | style
-    where.text(x, y, drawable, parse_math=False, **style)
+    known: dict[str, Any] = {"color": INK, "va": "center", "fontfamily": "DejaVu Sans", "fontsize": 10}
+    where.text(x, y, drawable, parse_math=False, **(known | style))
 
 
 def _discs(axes: Axes, xy: np.ndarray, radius: Any, **style: Any) -> None:
@@ -181,13 +181,15 @@ def _draw_panel(axes: Axes, now: Snapshot) -> None:
         _text(axes, x, -0.8, head, fontsize=8, color=GREY)
     for row, n in enumerate(shown):
         alive = bool(now.alive[n])
-        _text(axes, -0.02, row, f"{clean(now.types[n], 18)}  {n}", fontsize=8, ha="right", color=INK if alive else AWAY)
+        colour = INK if alive else AWAY
+        label = f"{clean(now.types[n], 18)}  {n}"
+        if alive and now.speed[n] != 1.0:
+            label, colour = f"{clean(now.types[n], 13)} x {now.speed[n]:.2g}  {n}", QUEUE
+        _text(axes, -0.02, row, label, fontsize=8, ha="right", color=colour)
         note = "away" if not alive else f"{running[row].sum()}/{slots[row]}"
         _text(axes, 1.02 if alive else 0.02, row, note, fontsize=7.5, color=INK if alive else AWAY)
         if queued[row]:
             _text(axes, 1.24 + 0.4 * queued[row] / reach, row, str(queued[row]), fontsize=7.5, color=QUEUE)
-        if alive and now.speed[n] != 1.0:
-            _text(axes, 0.985, row, f"speed {now.speed[n]:.2g}", fontsize=7, ha="right", color=QUEUE)
     _draw_residency(axes, now.residency[shown])
     if len(shown) < len(now.slots):
         _text(axes, 0.0, len(rows) - 0.2, f"the {len(shown)} busiest of {len(now.slots)} nodes", fontsize=8, color=GREY)

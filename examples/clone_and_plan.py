@@ -1,7 +1,7 @@
 """Look ahead with copies of the world: python clone_and_plan.py [n_requests]
 
-Each promising node is tried in a copy, which then goes on for a while with a simple rule; the best one is chosen. A copy
-knows the requests to come, so this is planning with foresight: a yardstick, not a fair competitor.
+Each promising node is tried in a copy, which then goes on for a while with a simple rule; the best one is chosen.
+A copy knows the requests to come, so this is planning with foresight: a yardstick, not a fair competitor.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Write a policy, register it, compare it with others on the same worlds: python custom_policy.py [n_requests] [episodes]"""
+"""Write a policy, register it, compare it with others: python custom_policy.py [n_requests] [episodes]"""
 
 import sys
 

@@ -288,6 +288,13 @@ def test_val_22_speed_changes_in_the_middle_of_service(tmp_path):
     assert second.log["slowdown"].tolist() == [1.75 / 2]
 
 
+@pytest.mark.parametrize(("work_s", "finish_ns"), [(1 / 3, 333_333_333), (2 / 3, 666_666_667)])
+def test_val_25_durations_are_rounded_to_the_nearest_nanosecond(work_s, finish_ns, tmp_path):
+    services = (Service(device="node", model="a", per_unit_s=work_s),)
+    scenario = one_node(tmp_path, [0], (ModelType(name="a", weights_bytes=1),), services)
+    assert Game(scenario, [0]).step(0).log["finish_ns"].tolist() == [finish_ns]
+
+
 @pytest.mark.parametrize(("speed", "stutters"), [(0.04, 1), (0.06, 0)])
 def test_val_25_a_gap_beyond_the_bound_stutters(speed, stutters, tmp_path):
     """Nominal gap 10 ms, bound 200 ms: at 4 % speed a token takes 250 ms, at 6 % 167 ms."""

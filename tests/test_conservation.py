@@ -157,7 +157,8 @@ def check_world(world: World, state, b: int) -> None:
         waits_for_decision = [int(w["subject"])]
     in_states = np.flatnonzero((kind >= UPLINK) & (kind <= DOWNLINK)).tolist()
     # Each row of the job table is exactly one thing.
-    everything = free + pending + reports + waits_for_decision + in_states
+    never_used = list(range(w["fresh"], len(job)))
+    everything = never_used + free + pending + reports + waits_for_decision + in_states
     assert sorted(everything) == list(range(len(job)))
     assert sorted(reports) == np.flatnonzero(kind == DELIVERED).tolist()
     assert (np.diff(job["due_ns"][reports]) >= 0).all()
@@ -180,6 +181,7 @@ def check_node(p, state, b: int, n: int, node, mine: np.ndarray) -> None:
     assert sorted(queue) == mine[kind[mine] == QUEUED].tolist() and len(queue) == node["queued"]
     assert sorted(air) == mine[(kind[mine] == UPLINK) | (kind[mine] == DOWNLINK)].tolist()
     assert (np.diff(job["due_ns"][air]) >= 0).all()
+    assert (np.diff(job["due_ns"][queue]) >= 0).all()  # in order of their arrival at the node
     assert node["outstanding"] == (kind[mine] != DELIVERED).sum() <= p.node[n]["limit"]
     assert node["running"] <= p.node[n]["slots"]
     # What the router knows of: dispatched, in that order, not yet reported.

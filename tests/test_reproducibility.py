@@ -92,7 +92,8 @@ class Chooser:
 def _moment(obs, reward, truncated, info, b=None):
     """What one row saw, in one form for all kinds of environments."""
     mine = (lambda value: value) if b is None else (lambda value: value[b])
-    terms = {key: float(mine(value)) for key, value in info["reward_terms"].items() if key[0] != "_"}
+    # A cost of nothing is -0.0 after a step, 0.0 in a row that was not stepped.
+    terms = {key: 0.0 + float(mine(value)) for key, value in info["reward_terms"].items() if key[0] != "_"}
     return fingerprint(
         [
             np.asarray(mine(obs)),
@@ -264,10 +265,18 @@ def test_rep_07_vector_environments_are_copied_too(mode):
     assert all(go_on(twin, copy.deepcopy(rng), 100) == expected for twin in twins)
 
 
-@pytest.mark.parametrize("render_mode", [None, "ansi", "rgb_array"])
-def test_rep_08_looking_changes_nothing(render_mode):
+@pytest.mark.parametrize(("render_mode", "n_steps"), [(None, 60), ("ansi", 60), ("rgb_array", 6)])
+def test_rep_08_looking_changes_nothing(render_mode, n_steps):
     make = partial(gymnasium.make, ROUTING, render_mode=render_mode, **WORLDS["rough"])
-    checks.check_render_has_no_effect(make, n_steps=60)
+    checks.check_render_has_no_effect(make, n_steps=n_steps)
+
+
+def _living(env):
+    """Every byte of the state, but what is left over in the rows of the slots that nothing runs in."""
+    state = env.unwrapped.get_state()
+    idle = np.arange(state["slot"].shape[2]) >= state["node"]["running"][..., None]
+    state["slot"][idle] = 0
+    return fingerprint(state)
 
 
 @every_world
@@ -280,17 +289,17 @@ def test_rep_08_oracle_logs_masks_and_descriptions_change_nothing(world):
     oracle = Privileged(batch)
     found = [fingerprint(player.last)]
     for _ in range(130):
-        before = fingerprint(env.unwrapped.get_state())
+        before = _living(env)
         for _ in range(2):
             oracle.foresee()
             batch.ended()
             env.unwrapped.action_masks()
             repr(env), str(env.unwrapped.world.scenario)
-        assert fingerprint(env.unwrapped.get_state()) == before
+        assert _living(env) == before
         obs = batch.empty_obs()
         batch.observe(np.ones(1, bool), obs)
         assert np.array_equal(obs[0], player.last.obs), "describing the same decision again gives something else"
-        assert fingerprint(env.unwrapped.get_state()) == before
+        assert _living(env) == before
         found.append(fingerprint(player.step()))
     assert found == expected
 

@@ -29,10 +29,10 @@ class SB3VecEnv(VecEnv):
 
     def __init__(self, num_envs: int, *, flatten: bool = False, **arguments: Any) -> None:
         self.env = EdgeVectorEnv(num_envs, autoreset_mode="same_step", **arguments)
-        space = self.env.single_observation_space
+        space = self.env.task.observation_space(self.env.world.n_nodes)
         if flatten:
             space = Box(space.low.ravel(), space.high.ravel(), dtype=np.float32)
-        self._shape = (self.env.num_envs, *space.shape)
+        self._shape = (self.env.num_envs, *space.low.shape)
         self._actions = np.zeros(self.env.num_envs, np.int64)
         self._seed: int | None = None
         super().__init__(self.env.num_envs, space, self.env.single_action_space)

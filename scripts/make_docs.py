@@ -1,0 +1,99 @@
+"""Write the documentation pages that are made from the code: docs/tasks/<task>.md and docs/presets.md.
+
+python scripts/make_docs.py            writes them
+python scripts/make_docs.py --check    exits with 1 if a page on disk differs
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from edge_gym.presets import PRESETS
+from edge_gym.scenario import Scenario
+from edge_gym.tasks import TASKS, get_task
+from edge_gym.tasks.task import Task
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 if a page differs")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the pages")
+    options = parser.parse_args(arguments)
+    wrong = [name for name, text in pages().items() if not is_current(options.docs / name, text)]
+    for name in wrong:
+        if options.check:
+            print(f"docs/{name} is out of date: run python scripts/make_docs.py", file=sys.stderr)
+            continue
+        path = options.docs / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pages()[name].encode())
+        print(f"wrote docs/{name}")
+    return 1 if options.check and wrong else 0
+
+
+def pages() -> dict[str, str]:
+    """Text of every page, by path under docs/."""
+    tasks = {f"tasks/{name}.md": task_page(get_task(name)) for name in TASKS}
+    return {**tasks, "presets.md": presets_page()}
+
+
+def is_current(path: Path, text: str) -> bool:
+    """Whether the file holds exactly this text."""
+    return path.is_file() and path.read_bytes() == text.encode()
+
+
+def task_page(task: Task) -> str:
+    """The docstring of a task with the table of its columns."""
+    rows = [
+        (f"{k}", f"`{c.name}`", c.unit, c.scaling, f"[{c.low:g}, {c.high:g}]", c.text)
+        for k, c in enumerate(task.columns)
+    ]
+    columns = table(("index", "name", "unit", "scaling", "range", "meaning"), rows)
+    return note("the docstring of the task") + task.page.replace("{columns}", columns).strip() + "\n"
+
+
+def presets_page() -> str:
+    """A table of the presets."""
+    heads = ("name", "nodes", "sites", "models", "arrivals", "load", "requests", "telemetry age", "what it is")
+    rows = [preset_row(name, build.__doc__ or "", build()) for name, build in PRESETS.items()]
+    text = (
+        "# Presets\n\nNamed scenarios. A short name (without the task) will do where the task is known; any field can "
+        "be overridden:\n`gym.make(\"edge_gym/Routing-v0\", scenario=\"stationary\", n_nodes=32, load=0.7)`.\n"
+        "*Load* is the arrival rate over the largest rate any routing could sustain at nominal speed.\n\n"
+    )  # fmt: skip
+    return note("the presets") + text + table(heads, rows) + "\n"
+
+
+def preset_row(name: str, text: str, scenario: Scenario) -> tuple[str, ...]:
+    """Cells of one preset."""
+    arrivals = scenario.arrivals
+    load = f"{arrivals.load:g}" if arrivals.load is not None else "-"
+    if arrivals.rate_per_s is not None:
+        load = f"{arrivals.rate_per_s:g} requests/s"
+    models = ", ".join(workload.model for workload in scenario.workloads)
+    nodes, sites = scenario.pool.n_nodes, scenario.topology.n_sites
+    requests = "no limit" if scenario.n_requests is None else f"{scenario.n_requests:,}"
+    summary = " ".join(text.split())
+    age = f"{scenario.telemetry.age_s:g} s"
+    return f"`{name}`", f"{nodes:,}", f"{sites}", models, arrivals.kind, load, requests, age, summary
+
+
+def note(source: str) -> str:
+    """A comment that keeps people from editing the page."""
+    return f"<!-- Made by scripts/make_docs.py from {source}; do not edit. -->\n\n"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; pipes in cells are escaped."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

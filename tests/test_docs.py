@@ -1,0 +1,126 @@
+"""The documentation says what the code does: pages, headings, info keys, columns, and the README's examples."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from edge_gym.presets import PRESETS
+from edge_gym.tasks import TASKS, get_task
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADINGS = [
+    "Description", "Time Step", "Action Space", "Observation Space", "Action Mask", "Rewards", "Starting State",
+    "Episode End", "Information", "Arguments", "Version History",
+]  # fmt: skip
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("make_docs", ROOT / "scripts" / "make_docs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+make_docs = load_script()
+
+
+def section(page, heading):
+    return re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL).group(1)
+
+
+def cells(text, width):
+    """Rows of the Markdown tables with `width` columns, without heads and rules."""
+    rows = [[c.strip() for c in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("|")]
+    rows = [row for row in rows if len(row) == width and set(row[0]) - set("-")]
+    return rows[1:]
+
+
+@pytest.mark.parametrize("name", make_docs.pages())
+def test_page_is_up_to_date(name):
+    path = make_docs.DOCS / name
+    assert path.is_file() and path.read_text(encoding="utf-8") == make_docs.pages()[name], "run scripts/make_docs.py"
+
+
+def test_check_finds_a_page_that_differs(tmp_path, capsys):
+    arguments = ["--docs", str(tmp_path)]
+    assert make_docs.main([*arguments, "--check"]) == 1 and not list(tmp_path.iterdir())
+    assert make_docs.main(arguments) == 0
+    assert make_docs.main([*arguments, "--check"]) == 0
+    page = tmp_path / "presets.md"
+    page.write_bytes(page.read_bytes() + b"\n")
+    assert make_docs.main([*arguments, "--check"]) == 1
+    assert "docs/presets.md is out of date" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_headings_in_order(task):
+    page = get_task(task).page
+    assert re.findall(r"^## (.*)$", page, re.MULTILINE) == HEADINGS
+    assert page.startswith("# ") and all(section(page, heading).strip() for heading in HEADINGS)
+    assert page.count("{columns}") == 1 and "{columns}" in section(page, "Observation Space")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_info_keys(task):
+    documented = [row[0].strip("`") for row in cells(section(get_task(task).page, "Information"), 3)]
+    by_reset = [key for key in documented if key != "invalid_action"]
+    for illegal, by_step in (("raise", by_reset), ("decline", documented)):
+        env = gym.make(get_task(task).id, n_requests=5, illegal=illegal)
+        _, info = env.reset(seed=0)
+        assert list(info) == by_reset
+        assert list(env.step(0)[4]) == by_step
+        vector = gym.make_vec(get_task(task).id, 2, n_requests=5, illegal=illegal)
+        _, info = vector.reset(seed=0)
+        assert set(info) == {mark + key for key in by_reset for mark in ("", "_")}
+        assert set(vector.step(np.zeros(2, np.int64))[4]) == {mark + key for key in by_step for mark in ("", "_")}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_reward_terms(task):
+    terms = [row[0].strip("`") for row in cells(section(get_task(task).page, "Rewards"), 3)]
+    _, info = gym.make(get_task(task).id).reset(seed=0)
+    assert list(info["reward_terms"]) == terms
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_columns_match_the_space(task):
+    page = make_docs.pages()[f"tasks/{task}.md"]
+    rows = cells(section(page, "Observation Space"), 6)
+    space = gym.make(get_task(task).id).observation_space
+    assert [int(row[0]) for row in rows] == list(range(space.shape[1]))
+    names = [row[1].strip("`") for row in rows]
+    assert names == [column.name for column in get_task(task).columns] and len(set(names)) == len(names)
+    for k, row in enumerate(rows):
+        low, high = map(float, row[4].strip("[]").split(","))
+        assert (space.low[:, k] == low).all() and (space.high[:, k] == high).all()
+
+
+def test_every_preset_is_listed():
+    rows = cells(make_docs.pages()["presets.md"], 9)
+    assert [row[0].strip("`") for row in rows] == list(PRESETS)
+    assert all(row[-1] for row in rows), "a preset without a docstring"
+
+
+def run_blocks(text, folder, monkeypatch):
+    """Runs the Python blocks of a page one after the other, each for itself; returns how many there were."""
+    monkeypatch.chdir(folder)
+    blocks = BLOCK.findall(text)
+    for k, block in enumerate(blocks):
+        exec(compile(block, f"README block {k}", "exec"), {"__name__": "__main__"})
+    return len(blocks)
+
+
+def test_readme_blocks_run(tmp_path, monkeypatch):
+    assert run_blocks((ROOT / "README.md").read_text(encoding="utf-8"), tmp_path, monkeypatch) > 0
+
+
+def test_blocks_are_found(tmp_path, monkeypatch):
+    page = "a\n```python\nx = 1\nassert x\n```\n```sh\nfalse\n```\n```python\nopen('made', 'w').close()\n```\n"
+    assert run_blocks(page, tmp_path, monkeypatch) == 2 and (tmp_path / "made").exists()
+    with pytest.raises(ZeroDivisionError):
+        run_blocks("```python\n1 / 0\n```\n", tmp_path, monkeypatch)

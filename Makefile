@@ -4,7 +4,7 @@ VENV ?= .venv
 RUNS ?= runs/demo
 PYTEST_ARGS ?= -n 2
 DEMO ?= bench --task routing --scenario stationary \
-	--policies random,round_robin,jsq,sect_static,sect_ewma,oracle \
+	--policies random,round_robin,jsq,least_work_left,sect_blind,sect_static,sect_watchdog,oracle \
 	--episodes 20 --seed 1000 --out $(RUNS) --overwrite
 
 BIN := $(VENV)/bin

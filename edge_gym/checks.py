@@ -30,7 +30,7 @@ class Moment(NamedTuple):
 
     action: Any
     obs: Any
-    reward: float
+    reward: Any
     terminated: bool
     truncated: bool
     info: dict[str, Any]
@@ -59,7 +59,8 @@ class Player:
         if self._over:
             return self._arrive(Moment(None, *_after_reset(self.env, None)))
         action = self.choose()
-        return self._arrive(Moment(action, *self.env.step(action)))
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        return self._arrive(Moment(action, obs, reward, terminated, truncated, info))
 
     def play(self, n_steps: int) -> list[str]:
         """Fingerprints of the last moment and the `n_steps` that follow."""
@@ -105,6 +106,18 @@ def fingerprint(value: Any) -> str:
     digest = hashlib.sha256()
     _feed(digest, value)
     return digest.hexdigest()
+
+
+def spoil(value: Any) -> None:
+    """Overwrite everything that can be written in a returned value."""
+    if isinstance(value, dict):
+        for item in value.values():
+            spoil(item)
+        value.clear()
+    elif isinstance(value, list):
+        value.clear()
+    elif isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind in "biuf":
+        value[...] = np.logical_not(value) if value.dtype == bool else 77
 
 
 def check_all(make: Make) -> None:
@@ -161,7 +174,7 @@ def check_conservation(make: Make, n_steps: int = 4000, seed: int = 1) -> bool:
         Whether the counters of the world could be reached; if not, nothing was checked.
     """
     player = Player(make_env(make), seed)
-    batch = getattr(player.env.unwrapped, "batch", None)
+    batch: Any = getattr(player.env.unwrapped, "batch", None)
     if not hasattr(getattr(batch, "state", None), "world"):
         return False
     latency_ns = 0
@@ -251,8 +264,8 @@ def check_no_aliasing(make: Make, n_steps: int = 300, seed: int = 1, keep: int =
     spoiled = Player(make_env(make), seed)
     found = [fingerprint(spoiled.last)]
     for _ in range(n_steps):
-        _spoil(spoiled.last.obs)
-        _spoil(spoiled.last.info)
+        spoil(spoiled.last.obs)
+        spoil(spoiled.last.info)
         found.append(fingerprint(spoiled.step()))
     _assert_same(expected, found, "a run and the same run with every returned value overwritten")
 
@@ -361,7 +374,7 @@ def _copies(env: gymnasium.Env, make: Make) -> dict[str, gymnasium.Env]:
     if hasattr(inner, "clone"):
         copies["clone"] = inner.clone()
     if hasattr(inner, "get_state"):
-        other = make_env(make).unwrapped
+        other: Any = make_env(make).unwrapped
         other.set_state(inner.get_state())
         copies["saved state"] = other
     return copies
@@ -369,18 +382,6 @@ def _copies(env: gymnasium.Env, make: Make) -> dict[str, gymnasium.Env]:
 
 def _assert_untouched(kept: list[Moment], expected: list[str], k: int) -> None:
     assert fingerprint(kept[k]) == expected[k], f"what step {k} returned, or the action it got, changed in later steps"
-
-
-def _spoil(value: Any) -> None:
-    """Overwrite everything that can be written in a returned value."""
-    if isinstance(value, dict):
-        for item in value.values():
-            _spoil(item)
-        value.clear()
-    elif isinstance(value, list):
-        value.clear()
-    elif isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind in "biuf":
-        value[...] = np.logical_not(value) if value.dtype == bool else 77
 
 
 def _outside(space: gymnasium.Space, obs: Any) -> str:

@@ -51,10 +51,10 @@ def model_mix() -> tuple[Workload, ...]:
 
 @cache
 def stationary() -> Scenario:
-    """16 nodes of 8 kinds on a metro tree with 4 sites; Poisson at 70 % of capacity; only output lengths are uncertain."""
+    """16 nodes of 8 kinds on a metro tree with 4 sites; Poisson at 70 % of capacity; only lengths are uncertain."""
     return Scenario(
         name="stationary",
-        pool=Pool(device_types=EDGE_MIX, n_nodes=16),
+        pool=Pool(device_types=EDGE_MIX, n_nodes=16, preload="all_that_fit"),
         workloads=model_mix(),
         arrivals=Arrivals(load=0.7),
         topology=Topology(kind="metro", n_sites=4, branching=2),

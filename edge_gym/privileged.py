@@ -20,15 +20,16 @@ class Privileged:
         """What each choice would cost, were nothing else to arrive or change.
 
         Returns:
-            Own latency from now on and latency added to the whole system, seconds, each (B, N + 1); the last column
-            is what declining is charged. Illegal choices cost inf.
+            The subject's own latency from now on, and the delay it inflicts on the requests that are there, seconds,
+            each (B, N + 1). The last column is declining: its charge, and no delay. Illegal choices cost inf.
         """
         batch = self._batch
         shape = (batch.n_worlds, batch.world.n_nodes)
         own_s, added_s = np.empty(shape), np.empty(shape)
         foresee_rows(batch.world.params, batch.state, own_s, added_s, self._spare)
+        inflicted_s = np.subtract(added_s, own_s, out=added_s, where=np.isfinite(own_s))
         charge = self._charge_s()[:, None]
-        return np.hstack([own_s, charge]), np.hstack([added_s, charge])
+        return np.hstack([own_s, charge]), np.hstack([inflicted_s, np.zeros_like(charge)])
 
     def _charge_s(self) -> np.ndarray:
         """(B,) what declining the subject adds to its latency, seconds."""

@@ -436,7 +436,7 @@ def test_mis_13_frames_are_what_the_mode_says(n_rows):
             env = EdgeVectorEnv(n_rows, scenario="toy2", render_mode=mode)
             env.reset(seed=1)
             frames = env.render()
-            assert len(frames) == n_rows
+            assert isinstance(frames, tuple) and len(frames) == n_rows
         for frame in frames:
             assert isinstance(frame, kind) and len(frame) > 0
             if kind is np.ndarray:

@@ -1,5 +1,6 @@
 """Drawing: nothing changes, nothing dangerous is printed, large pools stay short."""
 
+import random
 import sys
 
 import numpy as np
@@ -23,12 +24,11 @@ def play(scenario, draw, **kw):
 
 
 def test_drawing_changes_nothing():
-    import random
-
     a = play("stationary", False)
-    before = np.random.get_state()[1].copy(), random.getstate()
+    before = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
     b = play("stationary", True)
-    assert (np.random.get_state()[1] == before[0]).all() and random.getstate() == before[1]
+    after = np.random.get_state()[1], random.getstate()  # noqa: NPY002
+    assert (after[0] == before[0]).all() and after[1] == before[1]
     assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 

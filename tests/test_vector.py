@@ -491,7 +491,7 @@ def test_vector_mis_01_closed():
         (),
         object(),
     ],
-    ids=str,
+    ids=lambda actions: type(actions).__name__,  # the same in every worker of xdist
 )
 @pytest.mark.parametrize("illegal", ["raise", "decline"])
 def test_vector_mis_02_malformed_actions_name_the_space_and_change_nothing(actions, illegal):

@@ -6,9 +6,14 @@ import numpy as np
 
 from edge_gym.policy import Context
 
+# A request delays those it meets, and those that come while it stays. The oracle knows only the first, so they count for
+# both. Of the weights 1, 2, 3, 4 and 6, 4 was best on average over the tune seeds 500 to 519 of stationary, overload,
+# bursty and metro64; 1, the plain myopic choice, was up to 23 % worse and lost to `sect_watchdog` on stationary.
+INFLICTED_WEIGHT = 4.0
+
 
 class Oracle:
-    """Choose what adds least to the latency of the whole system, were nothing else to arrive or change.
+    """Choose the least own latency plus delay inflicted on others, were nothing else to arrive or change.
 
     It knows true work, output lengths, software factors and speeds now; not later arrivals, changes or failures.
     """
@@ -19,6 +24,6 @@ class Oracle:
         """Nothing to forget."""
 
     def act(self, obs: np.ndarray, action_mask: np.ndarray, context: Context) -> np.ndarray:
-        """Smallest added latency, declining included; ties go to the first."""
-        _, added_s = context.privileged.foresee()
-        return added_s.argmin(axis=1)
+        """Smallest weighted latency, declining included; ties go to the first."""
+        own_s, inflicted_s = context.privileged.foresee()
+        return (own_s + INFLICTED_WEIGHT * inflicted_s).argmin(axis=1)

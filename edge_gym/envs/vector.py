@@ -159,12 +159,12 @@ class EdgeVectorEnv(VectorEnv):
         self.batch.set_state(state)
         self._done, self._begun = state["done"].copy(), state["begun"].copy()
 
-    def render(self) -> list[Any] | None:
+    def render(self) -> tuple[Any, ...] | None:
         """One frame for each world: a string ("ansi") or an array (H, W, 3) uint8 ("rgb_array")."""
         if self.render_mode is None:
             return None
         draw = text_frame if self.render_mode == "ansi" else frame
-        return [draw(self.world, self.batch.state, b) for b in range(self.num_envs)]
+        return tuple(draw(self.world, self.batch.state, b) for b in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:
         """Nothing is held open."""

@@ -209,6 +209,10 @@ def _capacity_per_s(node: np.ndarray, model: np.ndarray, service: np.ndarray, wo
     throughput = slots / (1.0 + (slots - 1) * service["crowding"])
     used = service["supported"] == 1
     n_of, m_of = np.nonzero(used)
+    idle = np.flatnonzero((used & (work_s <= 0.0)).any(axis=0))
+    if len(idle):
+        where = f"workloads[{idle[0]}].units"
+        raise EdgeGymInputError(where, 0, "a law whose counts, rounded and clipped, are not all 0", "Scenario")
     # Scaled so that the numbers the solver sees are near one.
     scale = float((throughput / np.where(used, work_s, np.inf)).sum()) or 1.0
     busy = (work_s / throughput)[n_of, m_of] * scale
@@ -233,6 +237,9 @@ def _mean_rate_per_s(scenario: Scenario, capacity_per_s: float, trace: Trace | N
         rate = arrivals.load * capacity_per_s
     elif rate is None:
         assert trace is not None  # the scenario has checked it
+        if trace.time_ns[-1] == 0:
+            allowed = "a trace with requests at different times, or load or rate_per_s given"
+            raise EdgeGymInputError("arrivals.trace_path", arrivals.trace_path, allowed, "Scenario")
         rate = len(trace.time_ns) / max(_span_ns(trace) / SECOND, 1e-9)
     expected = min(rate * scenario.horizon_s, scenario.n_requests or math.inf)
     if expected > 1e10:

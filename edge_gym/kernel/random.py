@@ -26,7 +26,7 @@ POLICY = 11  # controllers' own draws
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
-_S11, _S27, _S30, _S31 = np.uint64(11), np.uint64(27), np.uint64(30), np.uint64(31)
+_S12, _S27, _S30, _S31 = np.uint64(12), np.uint64(27), np.uint64(30), np.uint64(31)
 
 
 @jit
@@ -45,9 +45,9 @@ def stream_key(seed, stream, entity):
 
 @jit
 def uniform(key, index):
-    """Draw `index` of a stream, in the open interval (0, 1), 53 bits."""
+    """Draw `index` of a stream, in the open interval (0, 1), 52 bits."""
     z = mix(key + (np.uint64(index) + np.uint64(1)) * _GOLDEN)
-    return (float(z >> _S11) + 0.5) * 1.1102230246251565e-16
+    return (float(z >> _S12) + 0.5) * 2.220446049250313e-16
 
 
 @jit

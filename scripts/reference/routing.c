@@ -101,7 +101,7 @@ static inline uint64_t stream_key(uint64_t seed, uint64_t stream, uint64_t entit
 
 static inline double uniform(uint64_t key, uint64_t index) {
     uint64_t z = mix(key + (index + 1) * GOLDEN);
-    return ((double)(int64_t)(z >> 11) + 0.5) * 0x1p-53;
+    return ((double)(int64_t)(z >> 12) + 0.5) * 0x1p-52;
 }
 
 static double normal_tail(double q) {

@@ -12,13 +12,13 @@ __version__ = "0.1.0"
 
 # Loaded at first use, so that importing the package stays fast.
 _LAZY = {
-    "evaluate": "edge_gym.evaluation",
+    "evaluate": "edge_gym.evaluation.evaluate",
     "EdgeEnv": "edge_gym.envs.single",
     "EdgeVectorEnv": "edge_gym.envs.vector",
     "Scenario": "edge_gym.scenario",
-    "load_scenario": "edge_gym.scenario_io",
-    "save_scenario": "edge_gym.scenario_io",
-    "preset": "edge_gym.presets",
+    "load_scenario": "edge_gym.scenario.io",
+    "save_scenario": "edge_gym.scenario.io",
+    "preset": "edge_gym.scenario.presets",
     "Policy": "edge_gym.policy",
     "Context": "edge_gym.policy",
     "make_policy": "edge_gym.policy",

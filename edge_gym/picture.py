@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from edge_gym.topology import Network
+    from edge_gym.network.topology import Network
 
 SIZE_IN, DPI = (12.8, 7.2), 100
 MAX_ROWS = 24  # nodes in the panel

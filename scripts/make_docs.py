@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from edge_gym.presets import PRESETS
 from edge_gym.scenario import Scenario
+from edge_gym.scenario.presets import PRESETS
 from edge_gym.tasks import TASKS, get_task
 from edge_gym.tasks.task import Task
 

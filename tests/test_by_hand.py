@@ -26,8 +26,8 @@ from edge_gym.kernel.observe import (
     decode_time,
 )
 from edge_gym.kernel.tables import COMPLETED, REJECTED, SECOND
-from edge_gym.presets import preset
 from edge_gym.scenario import Change, Law, Pool, Scenario, Telemetry, Topology, Workload
+from edge_gym.scenario.presets import preset
 
 
 def ns(seconds: float) -> int:

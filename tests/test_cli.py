@@ -10,8 +10,8 @@ import time
 import pytest
 
 from edge_gym import __version__
-from edge_gym.cli import MAX_LINES, main
-from edge_gym.scenario_io import loads
+from edge_gym.cli.main import MAX_LINES, main
+from edge_gym.scenario.io import loads
 
 BENCH = ["bench", "--scenario", "toy2", "--policies", "jsq,random", "--episodes", "3", "--workers", "1", "--quiet"]
 
@@ -173,7 +173,7 @@ def test_doctor(capsys):
 
 
 def test_doctor_says_what_to_do(capsys, monkeypatch):
-    monkeypatch.setattr("edge_gym.doctor.NEEDED", {"numpy": (99, 0), "no-such-package": (1, 0)})
+    monkeypatch.setattr("edge_gym.cli.doctor.NEEDED", {"numpy": (99, 0), "no-such-package": (1, 0)})
     code, out, _ = run(capsys, "doctor")
     assert code == 1 and "pip install --upgrade 'numpy>=99.0'" in out and "no-such-package is not installed" in out
     assert "decisions/s" not in out  # what needs the missing package is not tried

@@ -30,7 +30,17 @@ from edge_gym.kernel.tables import (
     UNFINISHED,
     UPLINK,
 )
-from edge_gym.scenario import Arrivals, Change, Law, Pool, RewardWeights, Scenario, Telemetry, Topology, Workload
+from edge_gym.scenario import (
+    Arrivals,
+    Change,
+    Law,
+    Pool,
+    RewardWeights,
+    Scenario,
+    Telemetry,
+    Topology,
+    Workload,
+)
 
 N_SCENARIOS = 72
 N_ROWS = 3

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import pytest
 
-from edge_gym import listing
+from edge_gym.cli import listing
 from edge_gym.devices import (
     FIRST_SHARE_AT_800,
     ORIGINS,

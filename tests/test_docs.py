@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from edge_gym.presets import PRESETS
+from edge_gym.scenario.presets import PRESETS
 from edge_gym.tasks import TASKS, get_task
 
 ROOT = Path(__file__).resolve().parent.parent

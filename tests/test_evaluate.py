@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 import edge_gym
-from edge_gym import policy, shards
+from edge_gym import policy
 from edge_gym.envs.common import resolve_task
 from edge_gym.errors import EdgeGymError, EdgeGymInputError
-from edge_gym.evaluation import evaluate
-from edge_gym.metrics import METRICS
-from edge_gym.results import KEYS, Results
-from edge_gym.rollout import policy_seed, roll_out
-from edge_gym.run_folder import RunFolder, lock
+from edge_gym.evaluation import shards
+from edge_gym.evaluation.evaluate import evaluate
+from edge_gym.evaluation.metrics import METRICS
+from edge_gym.evaluation.results import KEYS, Results
+from edge_gym.evaluation.rollout import policy_seed, roll_out
+from edge_gym.evaluation.run_folder import RunFolder, lock
 
 SMALL = {"scenario": "stationary", "n_nodes": 4, "n_requests": 50}
 EXOGENOUS = ["id", "arrive_ns", "site", "model", "prompt", "units"]
@@ -310,7 +311,7 @@ def test_kill_and_resume(small_shards, tmp_path):
     script = (
         "import sys; from edge_gym import policy, shards; from test_evaluate import Slow; shards.SHARD = 4\n"
         "policy.register_policy('t_slow', Slow)\n"
-        "from edge_gym.evaluation import evaluate\n"
+        "from edge_gym.evaluation.evaluate import evaluate\n"
         "evaluate('t_slow', scenario='toy2', seeds=range(20), out=sys.argv[1])\n"
     )
     folder = tmp_path / "killed"

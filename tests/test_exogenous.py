@@ -15,8 +15,8 @@ from edge_gym.envs.batch import episode_seed
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.kernel import observe, random
 from edge_gym.kernel.build import World
-from edge_gym.presets import preset
 from edge_gym.scenario import Arrivals, Change, Law, Pool, Telemetry, Workload
+from edge_gym.scenario.presets import preset
 from edge_gym.trace import read_trace
 
 

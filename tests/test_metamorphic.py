@@ -10,8 +10,8 @@ from edge_gym.devices import DeviceType, ModelType, Service
 from edge_gym.envs.batch import Batch
 from edge_gym.kernel.build import World
 from edge_gym.kernel.observe import BACKLOG, N_FEATURES
-from edge_gym.presets import preset
 from edge_gym.scenario import Change, Law, Pool, Scenario, Telemetry, Topology, Workload
+from edge_gym.scenario.presets import preset
 
 N_NODES = 5
 N_SCENARIOS = 15

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edge_gym.errors import EdgeGymError
+from edge_gym.evaluation.metrics import METRICS, Episode, check_episode, episode_metrics, jain
 from edge_gym.kernel.tables import COMPLETED, DROPPED, ITEM, LOG, REJECTED, SECOND, TOKENS, UNFINISHED
-from edge_gym.metrics import METRICS, Episode, check_episode, episode_metrics, jain
 from edge_gym.scenario import RewardWeights
 
 # model, site, arrive s, first s, finish s, charged latency s, units, retries, outcome, late, stutter

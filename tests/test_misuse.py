@@ -153,12 +153,18 @@ def test_mis_02_tensors_are_refused(value):
     assert state(env) == before
 
 
-def test_mis_02_zero_dimensional_arrays_are_refused():
+@pytest.mark.parametrize("value", [1.0, True, 3])
+def test_mis_02_zero_dimensional_arrays_of_other_kinds_or_values_are_refused(value):
     env = running()
     before = state(env)
-    with pytest.raises(InvalidAction, match=r"array\(1\).*Discrete\(3\)"):
-        env.step(np.array(1))
+    with pytest.raises(InvalidAction, match=r"Discrete\(3\)"):
+        env.step(np.array(value))
     assert state(env) == before
+
+
+def test_mis_02_a_zero_dimensional_integer_array_is_what_predict_returns():
+    env, twin = running(), running()
+    assert fingerprint(env.step(np.array(1))) == fingerprint(twin.step(1))
 
 
 @pytest.mark.parametrize("kind", [int, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint32, np.uint64, np.intp])

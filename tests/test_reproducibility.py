@@ -19,10 +19,10 @@ from edge_gym.checks import Player, fingerprint
 from edge_gym.envs.batch import episode_seed
 from edge_gym.envs.single import EdgeEnv
 from edge_gym.envs.vector import EdgeVectorEnv
-from edge_gym.presets import PRESETS
 from edge_gym.privileged import Privileged
 from edge_gym.registration import TABLE
 from edge_gym.scenario import Change
+from edge_gym.scenario.presets import PRESETS
 
 ROUTING = "edge_gym/Routing-v0"
 # Everything at once: bursts, short queues, unknown factors, old telemetry, nodes that slow down, leave and join.

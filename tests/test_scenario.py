@@ -8,9 +8,19 @@ import pytest
 
 from edge_gym.errors import MISSING, EdgeGymInputError, InputErrors, nearest, show
 from edge_gym.fields import type_hints
-from edge_gym.presets import PRESETS, preset, resolve
-from edge_gym.scenario import Arrivals, Change, Law, Pool, RewardWeights, Scenario, Telemetry, Topology, Workload
-from edge_gym.scenario_io import fingerprint
+from edge_gym.scenario import (
+    Arrivals,
+    Change,
+    Law,
+    Pool,
+    RewardWeights,
+    Scenario,
+    Telemetry,
+    Topology,
+    Workload,
+)
+from edge_gym.scenario.io import fingerprint
+from edge_gym.scenario.presets import PRESETS, preset, resolve
 
 TOY = preset("toy2")
 

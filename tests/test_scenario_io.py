@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from edge_gym.errors import EdgeGymInputError, InputErrors
 from edge_gym.files import atomic_write
-from edge_gym.presets import PRESETS, preset, resolve
 from edge_gym.scenario import Change
-from edge_gym.scenario_io import dumps, fingerprint, load_scenario, loads, save_scenario
+from edge_gym.scenario.io import dumps, fingerprint, load_scenario, loads, save_scenario
+from edge_gym.scenario.presets import PRESETS, preset, resolve
 
 TOY = preset("toy2")
 YAML, JSON = dumps(TOY, "yaml"), dumps(TOY, "json")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from edge_gym import stats
+from edge_gym.evaluation import stats
 
 RNG = np.random.default_rng(7)
 COSTS = RNG.lognormal(0.0, 0.6, size=(3, 40))

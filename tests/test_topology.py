@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_gym.cities import CITIES, great_circle_km
 from edge_gym.errors import EdgeGymInputError
-from edge_gym.generators import GENERATORS
+from edge_gym.network.cities import CITIES, great_circle_km
+from edge_gym.network.generators import GENERATORS
+from edge_gym.network.topology import build_topology
 from edge_gym.scenario import Topology
-from edge_gym.topology import build_topology
 
 GRAPHML = """<?xml version="1.0" encoding="utf-8"?>
 <graphml xmlns="http://graphml.graphdrawing.org/xmlns">

@@ -23,11 +23,11 @@ class PeakEwma:
 
     def reset(self, n_envs: int, seed: int) -> None:
         """Forget every response."""
-        self._peak_s: np.ndarray | None = None
+        self._peak_s = self._seen_s = np.zeros((n_envs, 0))
 
     def act(self, obs: np.ndarray, action_mask: np.ndarray, context: Context) -> np.ndarray:
         """Take in the responses, then choose."""
-        if self._peak_s is None:
+        if not self._peak_s.size:
             shape = (len(obs), obs.shape[1] - 1)
             self._peak_s, self._seen_s = np.full(shape, DEFAULT_S), np.zeros(shape)
         self._peak_s[context.begun], self._seen_s[context.begun] = DEFAULT_S, 0.0

@@ -11,9 +11,9 @@ from edge_gym.kernel import random, step
 from edge_gym.kernel.build import World
 from edge_gym.kernel.observe import N_FEATURES, N_TIMES
 from edge_gym.kernel.tables import LOG, ORDER, OUTCOME, SECOND, TERMS, State
-from edge_gym.scenario_io import fingerprint
+from edge_gym.scenario.io import fingerprint
 
-_FIRST_TERM = OUTCOME.names.index(TERMS[0])  # every field has eight bytes
+_FIRST_TERM = list(OUTCOME.fields or ()).index(TERMS[0])  # every field has eight bytes
 
 
 class Outcome(NamedTuple):

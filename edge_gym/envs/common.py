@@ -10,8 +10,8 @@ import numpy as np
 
 from edge_gym.errors import EdgeGymInputError, nearest
 from edge_gym.kernel.build import World
-from edge_gym.presets import resolve
 from edge_gym.scenario import Scenario
+from edge_gym.scenario.presets import resolve
 from edge_gym.tasks import Task, get_task
 
 

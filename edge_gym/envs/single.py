@@ -152,6 +152,8 @@ class EdgeEnv(gymnasium.Env):
         raise ClosedEnv("this environment was closed; make a new one")
 
     def _check_action(self, action: Any) -> tuple[int, bool]:
+        if isinstance(action, np.ndarray) and action.shape == () and action.dtype.kind in "iu":
+            action = action[()]  # what Stable-Baselines3's `predict` returns
         if isinstance(action, bool) or not isinstance(action, int | np.integer):
             raise InvalidAction(f"action = {show(action)}: must be an int in {self.action_space}")
         if not 0 <= action <= self.world.n_nodes:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numba
+import numpy as np
 from numba.core import config as numba_config
 
 
@@ -59,6 +60,8 @@ CACHE_DIR = _writable_cache_dir()
 
 
 def _compile(function: Callable, **options: bool) -> Callable:
+    if numba_config.DISABLE_JIT:
+        return np.errstate(over="ignore")(function)  # the generator's integers are meant to wrap
     previous = numba_config.CACHE_DIR
     numba_config.CACHE_DIR = CACHE_DIR
     try:

@@ -24,17 +24,17 @@ def advance_clock(row, at):
 
 @jit_row
 def score(params, row, out):
-    """Reward since the last decision: the weighted sum of the terms, each a cost with a minus sign."""
+    """Reward since the last decision: the weighted sum of the terms, each a cost with a minus sign; none is 0, not -0."""
     world, rules = row.world[0], params.rules[0]
     out["dt_s"] = (world["now_ns"] - world["decided_ns"]) / SECOND
-    out["latency"] = -world["latency_ns"] / SECOND
-    out["slo_miss"] = -float(world["slo_misses"])
-    out["drop"] = -float(world["drops"])
-    out["stutter"] = -float(world["stutters"])
+    out["latency"] = 0.0 - world["latency_ns"] / SECOND
+    out["slo_miss"] = 0.0 - float(world["slo_misses"])
+    out["drop"] = 0.0 - float(world["drops"])
+    out["stutter"] = 0.0 - float(world["stutters"])
     out["migration"] = 0.0
-    out["energy"] = -world["energy_j"]
-    out["cost"] = -world["cost_usd"]
-    out["imbalance"] = -world["imbalance_s"]
+    out["energy"] = 0.0 - world["energy_j"]
+    out["cost"] = 0.0 - world["cost_usd"]
+    out["imbalance"] = 0.0 - world["imbalance_s"]
     served = rules["weight_latency"] * out["latency"] + rules["weight_slo_miss"] * out["slo_miss"]
     served += rules["weight_drop"] * out["drop"] + rules["weight_stutter"] * out["stutter"]
     spent = rules["weight_energy"] * out["energy"] + rules["weight_cost"] * out["cost"]

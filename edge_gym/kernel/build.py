@@ -9,8 +9,8 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
 from edge_gym.errors import EdgeGymInputError
+from edge_gym.network.topology import Network, build_topology
 from edge_gym.scenario import Law, Scenario
-from edge_gym.topology import Network, build_topology
 from edge_gym.trace import Trace, read_trace
 
 from . import tables
@@ -237,8 +237,8 @@ def _mean_rate_per_s(scenario: Scenario, capacity_per_s: float, trace: Trace | N
         rate = arrivals.load * capacity_per_s
     elif rate is None:
         assert trace is not None  # the scenario has checked it
-        if trace.time_ns[-1] == 0:
-            allowed = "a trace with requests at different times, or load or rate_per_s given"
+        if trace.time_ns[-1] == 0 and scenario.n_requests is None:
+            allowed = "a trace with requests at different times, unless n_requests is set"
             raise EdgeGymInputError("arrivals.trace_path", arrivals.trace_path, allowed, "Scenario")
         rate = len(trace.time_ns) / max(_span_ns(trace) / SECOND, 1e-9)
     expected = min(rate * scenario.horizon_s, scenario.n_requests or math.inf)

@@ -17,7 +17,7 @@ def foresee_rows(params, state, own_s, added_s, saved):
 
     Args:
         params: The scenario's tables.
-        state: The worlds; as before when this returns.
+        state: The worlds; as before when this returns, but for slot rows that are not in use.
         own_s: Output (B, N) float64, the subject's own time from now to delivery; inf where illegal.
         added_s: Output (B, N) float64, the same plus the delay of those already there; inf where illegal.
         saved: Scratch: a `State` of one world of the same scenario.

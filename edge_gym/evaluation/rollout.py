@@ -13,9 +13,9 @@ import numpy as np
 
 from edge_gym.envs.batch import Batch, Outcome
 from edge_gym.errors import EdgeGymError, show
+from edge_gym.evaluation.metrics import Episode
 from edge_gym.kernel.build import World
 from edge_gym.kernel.tables import LOG, TERMS
-from edge_gym.metrics import Episode
 from edge_gym.policy import Context, Policy, is_privileged
 
 STREAM = 0x706F6C69  # sets the policies' draws apart from every other use of a world's seed

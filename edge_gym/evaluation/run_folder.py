@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from edge_gym.errors import MISSING, EdgeGymInputError, show
+from edge_gym.evaluation.results import Results
 from edge_gym.files import atomic_write
-from edge_gym.results import Results
 
 KIND = "edge_gym evaluation"
 NAME = re.compile(r"(?!\.*$)[A-Za-z0-9._][A-Za-z0-9._ -]{0,99}", re.ASCII)

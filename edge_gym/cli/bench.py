@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_gym.errors import EdgeGymInputError, printable
-from edge_gym.parse import parse, scalar
-from edge_gym.presets import resolve
+from edge_gym.evaluation.shards import MAX_EPISODES
 from edge_gym.scenario import Scenario
-from edge_gym.shards import MAX_EPISODES
+from edge_gym.scenario.parse import parse, scalar
+from edge_gym.scenario.presets import resolve
 
 DIGITS = re.compile(r"[0-9]{1,19}")  # unlike int(), only ASCII
 MAX_WORKERS = 1024
@@ -24,8 +24,8 @@ def bench(options: argparse.Namespace) -> int:
     """Run the command; everything is checked before anything is written."""
     from rich.console import Console
 
-    from edge_gym.evaluation import evaluate
-    from edge_gym.report import print_leaderboard
+    from edge_gym.evaluation.evaluate import evaluate
+    from edge_gym.evaluation.report import print_leaderboard
     from edge_gym.tasks import get_task
 
     episodes = whole_number("--episodes", options.episodes, 1, MAX_EPISODES)

@@ -11,11 +11,11 @@ from typing import Any
 
 from edge_gym.envs.common import check_seed, resolve_task
 from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable
-from edge_gym.metrics import check_episode, episode_metrics
+from edge_gym.evaluation.metrics import check_episode, episode_metrics
+from edge_gym.evaluation.rollout import roll_out
 from edge_gym.policy import POLICIES, Policy, is_privileged, make_policy
-from edge_gym.rollout import roll_out
 from edge_gym.scenario import Scenario
-from edge_gym.scenario_io import fingerprint
+from edge_gym.scenario.io import fingerprint
 
 SHARD = 50  # seeds run together; part of what random policies draw, so never derived from the machine
 MAX_EPISODES = 1_000_000

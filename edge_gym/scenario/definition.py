@@ -14,7 +14,7 @@ from edge_gym import devices as catalog
 from edge_gym.devices import DeviceType, ModelType, Service
 from edge_gym.errors import EdgeGymInputError, nearest
 from edge_gym.fields import NAME_PATTERN, REQUIRED, check, check_unique, choice, number, part, text
-from edge_gym.scenario_parts import (
+from edge_gym.scenario.parts import (
     MAX_HORIZON_S,
     Arrivals,
     Change,
@@ -83,13 +83,13 @@ class Scenario:
         return tuple(dict.fromkeys(self.pool.device_types[: self.pool.n_nodes]))
 
     def with_overrides(self, **flat: Any) -> Scenario:
-        """Returns a checked variant; see `edge_gym.overrides`.
+        """Returns a checked variant; see `edge_gym.scenario.overrides`.
 
         Args:
             **flat: A field of the scenario (`horizon_s=60`), of one of its parts if no other part has that name
                 (`n_nodes=32`, `load=0.7`), or with the part in front (`arrivals_kind`, or `"arrivals.kind"`).
         """
-        from edge_gym.overrides import apply_overrides
+        from edge_gym.scenario.overrides import apply_overrides
 
         return apply_overrides(self, flat)
 

@@ -11,9 +11,9 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import cKDTree
 
-from edge_gym.cities import CITIES, fibre_delay_s, map_xy
 from edge_gym.errors import EdgeGymInputError
-from edge_gym.scenario_parts import Topology
+from edge_gym.network.cities import CITIES, fibre_delay_s, map_xy
+from edge_gym.scenario import Topology
 
 MAX_WAXMAN_PLACES = 20_000  # looks at every pair
 CORE_BANDWIDTH_RATIO = 10.0  # metro: links to the core carry the traffic of several access sites

@@ -100,7 +100,7 @@ def _smoke_run() -> Finding:
     try:
         import numpy as np
 
-        from edge_gym.shards import plan, run_shard
+        from edge_gym.evaluation.shards import plan, run_shard
 
         class FirstLegal:
             name = "first_legal"

@@ -165,13 +165,13 @@ def _show_parser(subs: Any) -> Parser:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from edge_gym.bench import bench
+    from edge_gym.cli.bench import bench
 
     return bench(options)
 
 
 def _list(options: argparse.Namespace) -> int:
-    from edge_gym.listing_names import print_list
+    from edge_gym.cli.names import print_list
 
     if options.what is not None and options.what not in LISTS:
         raise EdgeGymInputError("what", options.what, f"one of {', '.join(LISTS)}", hint=nearest(options.what, LISTS))
@@ -180,9 +180,9 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from edge_gym.bench import parse_settings
-    from edge_gym.presets import resolve
-    from edge_gym.scenario_io import dumps
+    from edge_gym.cli.bench import parse_settings
+    from edge_gym.scenario.io import dumps
+    from edge_gym.scenario.presets import resolve
     from edge_gym.tasks import get_task
 
     get_task(options.task)
@@ -192,7 +192,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from edge_gym.doctor import doctor
+    from edge_gym.cli.doctor import doctor
 
     return doctor()
 

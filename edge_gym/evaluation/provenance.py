@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_gym.scenario import Scenario
-from edge_gym.scenario_io import fingerprint, to_plain
+from edge_gym.scenario.io import fingerprint, to_plain
 
 PACKAGES = ("numpy", "numba", "scipy", "gymnasium", "torch")
 

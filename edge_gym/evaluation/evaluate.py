@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from edge_gym.errors import EdgeGymInputError
+from edge_gym.evaluation.provenance import about_run, kernel_hash
+from edge_gym.evaluation.report import html_page
+from edge_gym.evaluation.results import Results
+from edge_gym.evaluation.run_folder import RunFolder
+from edge_gym.evaluation.shards import MAX_EPISODES, Shard, check_sendable, plan
+from edge_gym.evaluation.workers import run_all
 from edge_gym.files import file_sha256
 from edge_gym.policy import Policy
-from edge_gym.provenance import about_run, kernel_hash
-from edge_gym.report import html_page
-from edge_gym.results import Results
-from edge_gym.run_folder import RunFolder
 from edge_gym.scenario import Scenario
-from edge_gym.shards import MAX_EPISODES, Shard, check_sendable, plan
-from edge_gym.workers import run_all
 
 MAX_WORKERS = 1024
 

@@ -16,10 +16,10 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from edge_gym.errors import EdgeGymInputError
-from edge_gym.generators import GENERATORS, Plan
-from edge_gym.graphml import graphml_plan
-from edge_gym.matrix import matrix_plan
-from edge_gym.scenario_parts import Topology
+from edge_gym.network.generators import GENERATORS, Plan
+from edge_gym.network.graphml import graphml_plan
+from edge_gym.network.matrix import matrix_plan
+from edge_gym.scenario import Topology
 
 FILES = {"graphml": graphml_plan, "matrix": matrix_plan}
 MAX_PAIRS = 20_000_000  # sites x nodes; two matrices of 160 MB

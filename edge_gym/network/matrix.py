@@ -18,9 +18,9 @@ import numpy as np
 
 from edge_gym.errors import MISSING, EdgeGymInputError
 from edge_gym.files import decode_utf8, locate, read_bytes
-from edge_gym.generators import Plan, circle, make_plan
-from edge_gym.parse import FLOAT
-from edge_gym.scenario_parts import MAX_NODES, Topology
+from edge_gym.network.generators import Plan, circle, make_plan
+from edge_gym.scenario.parse import FLOAT
+from edge_gym.scenario.parts import MAX_NODES, Topology
 
 MAX_BYTES = 64 * 2**20
 MAX_DELAY_S = 1e3

@@ -17,7 +17,7 @@ import numpy as np
 from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import resolve_task
 from edge_gym.errors import EdgeGymError
-from edge_gym.shards import Shard, run_shard
+from edge_gym.evaluation.shards import Shard, run_shard
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -17,8 +17,8 @@ from typing import Any
 from edge_gym.errors import MAX_ERRORS, MISSING, EdgeGymInputError, InputErrors, nearest
 from edge_gym.fields import conform, type_hints
 from edge_gym.files import atomic_write, decode_utf8, file_sha256, read_bytes
-from edge_gym.parse import MAX_BYTES, Lines, join, parse, scalar
-from edge_gym.scenario import VERSION, Scenario
+from edge_gym.scenario.definition import VERSION, Scenario
+from edge_gym.scenario.parse import MAX_BYTES, Lines, join, parse, scalar
 
 FORMATS = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}
 FAILED = object()  # stands for a part that has errors

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from edge_gym import listing
+from edge_gym.cli import listing
 from edge_gym.policy import POLICIES, is_privileged, policy_names
-from edge_gym.presets import PRESETS
+from edge_gym.scenario.presets import PRESETS
 from edge_gym.tasks import TASKS, get_task
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ from xml.parsers import expat
 
 import numpy as np
 
-from edge_gym.cities import fibre_delay_s, map_xy
 from edge_gym.errors import MISSING, EdgeGymInputError
 from edge_gym.files import locate, read_bytes
-from edge_gym.generators import Plan, circle, make_plan
-from edge_gym.parse import FLOAT
-from edge_gym.scenario_parts import MAX_NODES, Topology
+from edge_gym.network.cities import fibre_delay_s, map_xy
+from edge_gym.network.generators import Plan, circle, make_plan
+from edge_gym.scenario.parse import FLOAT
+from edge_gym.scenario.parts import MAX_NODES, Topology
 
 MAX_BYTES = 64 * 2**20
 MAX_EDGES = 1_000_000

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_gym.metrics import METRICS
-from edge_gym.stats import Interval, mean_interval, ratio_interval
+from edge_gym.evaluation.metrics import METRICS
+from edge_gym.evaluation.stats import Interval, mean_interval, ratio_interval
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,7 +38,7 @@ class Results:
 
     def table(self) -> Table:
         """The summary as a rich table for people."""
-        from edge_gym.report import rich_table
+        from edge_gym.evaluation.report import rich_table
 
         return rich_table(self.summary()["rows"])
 

@@ -10,7 +10,7 @@ from edge_gym.errors import EdgeGymInputError, nearest
 from edge_gym.fields import type_hints
 
 if TYPE_CHECKING:
-    from edge_gym.scenario import Scenario
+    from edge_gym.scenario.definition import Scenario
 
 # `seed` alone would be read as the seed of the episode, which belongs to `reset`: say topology_seed.
 NEVER_SHORT = frozenset({"seed", "path"})

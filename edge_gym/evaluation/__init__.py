@@ -1,0 +1,1 @@
+"""Policies on the same worlds: rollouts, metrics, intervals, run folders, reports."""

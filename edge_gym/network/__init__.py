@@ -1,0 +1,1 @@
+"""The network between sites and nodes: generators, files, delay and bandwidth."""

@@ -1,0 +1,15 @@
+"""Scenarios: frozen, checked descriptions of worlds; their files; the presets."""
+
+from edge_gym.scenario.definition import Scenario
+from edge_gym.scenario.parts import (
+    Arrivals,
+    Change,
+    Law,
+    Pool,
+    RewardWeights,
+    Telemetry,
+    Topology,
+    Workload,
+)
+
+__all__ = ["Arrivals", "Change", "Law", "Pool", "RewardWeights", "Scenario", "Telemetry", "Topology", "Workload"]

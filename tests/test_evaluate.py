@@ -309,7 +309,8 @@ def test_an_episode_without_a_value_does_not_count():
 def test_kill_and_resume(small_shards, tmp_path):
     """RUN-16, RUN-19: after `kill -9` the run goes on; what was finished is not run again; the files are the same."""
     script = (
-        "import sys; from edge_gym import policy; from edge_gym.evaluation import shards; from test_evaluate import Slow; shards.SHARD = 4\n"
+        "import sys; from edge_gym import policy; from edge_gym.evaluation import shards\n"
+        "from test_evaluate import Slow; shards.SHARD = 4\n"
         "policy.register_policy('t_slow', Slow)\n"
         "from edge_gym.evaluation.evaluate import evaluate\n"
         "evaluate('t_slow', scenario='toy2', seeds=range(20), out=sys.argv[1])\n"

@@ -24,7 +24,7 @@ def advance_clock(row, at):
 
 @jit_row
 def score(params, row, out):
-    """Reward since the last decision: the weighted sum of the terms, each a cost with a minus sign; none is 0, not -0."""
+    """Reward since the last decision: the weighted sum of the terms, each a cost with a minus sign (never -0)."""
     world, rules = row.world[0], params.rules[0]
     out["dt_s"] = (world["now_ns"] - world["decided_ns"]) / SECOND
     out["latency"] = 0.0 - world["latency_ns"] / SECOND

@@ -285,9 +285,27 @@ def _rules(scenario: Scenario, rate_per_s: float, trace: Trace | None) -> np.nda
     rules["drop_charge"] = scenario.drop_charge_deadlines
     rules["stutter_gap_s"] = scenario.stutter_gap_s
     rules["stutter_gap_ratio"] = scenario.stutter_gap_ratio
+    _regime_rules(rules, scenario)
     for term in tables.TERMS:
         rules[f"weight_{term}"] = getattr(scenario.weights, term)
     return table
+
+
+def _regime_rules(rules: np.void, scenario: Scenario) -> None:
+    drift, churn = scenario.drift, scenario.churn
+    rules["drift_share"] = drift.share
+    rules["drift_gap_s"] = drift.gap_mean_s
+    rules["drift_hold_s"] = drift.hold_mean_s
+    rules["drift_ramp_s"] = drift.ramp_s
+    rules["drift_low"] = drift.speed_low
+    rules["drift_high"] = drift.speed_high
+    rules["outage_share"] = drift.outage_share
+    rules["outage_speed"] = drift.outage_speed
+    rules["churn_share"] = churn.share
+    rules["churn_up_s"] = churn.up_mean_s
+    rules["churn_down_s"] = churn.down_mean_s
+    rules["slow_start_s"] = churn.slow_start_s
+    rules["slow_start_speed"] = churn.slow_start_speed
 
 
 def _trace_table(trace: Trace | None) -> np.ndarray:

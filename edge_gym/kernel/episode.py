@@ -3,10 +3,11 @@
 from . import random
 from ._jit import jit_row
 from .accounts import advance_clock, forget_accounts
-from .nodes import preload, refresh_due, send, set_speed, settle
-from .requests import come_back, give_up, report_first
+from .presence import join, leave
+from .regimes import begin_regimes, set_base_speed
+from .requests import give_up, report_first
 from .tables import DOWNLINK, NEVER, NONE, SET_ALIVE, SET_SPEED, UNFINISHED, UPLINK
-from .workload import begin_arrivals, draw_bias, keep_keys
+from .workload import begin_arrivals, keep_keys
 
 
 @jit_row
@@ -76,65 +77,7 @@ def begin_node(params, row, n):
     node["newest"] = NONE
     node["incarnation"] = -1
     join(params, row, n)
-    row.due[n] = NEVER
-
-
-@jit_row
-def join(params, row, n):
-    """Node `n` joins: alive, freshly loaded, its software factors unknown."""
-    node = row.node[n]
-    node["alive"] = 1
-    node["incarnation"] += 1
-    node["slowdown"] = 1.0
-    node["evidence"] = 0
-    node["evidence_ns"] = -1
-    for m in range(row.pair.shape[1]):
-        row.pair[n, m]["slowdown"] = 1.0
-        row.pair[n, m]["evidence"] = 0
-        row.pair[n, m]["used_ns"] = 0
-    preload(params, row, n)
-    draw_bias(params, row, n)
-    row.world[0]["power_w"] += params.node[n]["idle_w"]
-
-
-@jit_row
-def leave(params, row, n):
-    """Node `n` is gone: what it had not finished comes back; responses already sent still arrive."""
-    node, job, now = row.node[n], row.job, row.world[0]["now_ns"]
-    settle(row, n, now)
-    node["alive"] = 0
-    row.world[0]["power_w"] -= params.node[n]["idle_w"]
-    node["finish_ns"] = NEVER
-    node["load_ns"] = NEVER
-    running = node["running"]
-    if running > 0:
-        share = running / params.node[n]["slots"]
-        row.world[0]["busy_sum"] -= share
-        row.world[0]["busy_square"] -= share * share
-        row.world[0]["power_w"] -= params.node[n]["active_w"]
-        row.world[0]["price_per_s"] -= params.node[n]["price_per_s"]
-    node["running"] = 0
-    for k in range(running):
-        come_back(params, row, n, row.slot[n, k]["job"])
-    j = node["queue_head"]
-    node["queue_head"] = NONE
-    node["queue_tail"] = NONE
-    node["queued"] = 0
-    while j != NONE:
-        after = job[j]["next"]
-        come_back(params, row, n, j)
-        j = after
-    j = node["air_head"]
-    node["air_head"] = NONE
-    node["air_tail"] = NONE
-    while j != NONE:
-        after = job[j]["next"]
-        if job[j]["state"] == UPLINK:
-            come_back(params, row, n, j)
-        else:
-            send(row, n, j, job[j]["due_ns"], DOWNLINK)
-        j = after
-    refresh_due(row, n)
+    begin_regimes(params, row, n)
 
 
 @jit_row
@@ -142,7 +85,7 @@ def apply_change(params, row, change):
     """The timeline sets a node's speed, or lets it leave or join."""
     n, now = change["node"], row.world[0]["now_ns"]
     if change["what"] == SET_SPEED:
-        set_speed(row, n, change["value"], now)
+        set_base_speed(row, n, change["value"], now)
     elif change["what"] == SET_ALIVE:
         if change["value"] > 0.0 and row.node[n]["alive"] == 0:
             join(params, row, n)

@@ -51,6 +51,8 @@ def run_ahead(params, row, n, subject):
         Sum of the delivery times of everything it had (ns), and the delivery time of `subject` (ns).
     """
     node, total, delivered = row.node[n], 0, 0
+    node["regime_ns"] = NEVER  # the future is not known
+    refresh_due(row, n)
     while row.due[n] != NEVER:
         now = row.due[n]
         if node["load_ns"] <= now:

@@ -35,9 +35,9 @@ def nominal_work_s(service, prompt, units):
 
 @jit_row
 def refresh_due(row, n):
-    """Next event of the node: a load that ends, a completion, or a message."""
+    """Next event of the node: a change of regime, a load that ends, a completion, or a message."""
     node = row.node[n]
-    due = min(node["load_ns"], node["finish_ns"])
+    due = min(node["regime_ns"], min(node["load_ns"], node["finish_ns"]))
     if node["air_head"] != NONE:
         due = min(due, row.job[node["air_head"]]["due_ns"])
     row.due[n] = due

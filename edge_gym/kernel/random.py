@@ -22,6 +22,8 @@ BIAS = 8  # unknown software factor per (node, model)
 TRACE = 9  # where in a trace an episode begins
 EPISODE = 10  # seeds of the episodes that follow the first
 POLICY = 11  # controllers' own draws
+DRIFT = 12  # unannounced slow-downs of a node
+CHURN = 13  # nodes leave and join
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -5,6 +5,7 @@ from .accounts import advance_clock, forget_accounts, score
 from .episode import apply_change, begin, finish
 from .nodes import complete, end_load, receive, refresh_due, take_message
 from .observe import observe
+from .regimes import regime_event
 from .requests import apply_choice, arrive, deliver, report_first, take_pending
 from .tables import NEVER, NONE, SECOND, UPLINK, Row
 
@@ -56,6 +57,7 @@ def row_of(state, b):
         state.world[b : b + 1],
         state.due[b],
         state.node[b],
+        state.regime[b],
         state.pair[b],
         state.job[b],
         state.slot[b],
@@ -109,9 +111,11 @@ def soonest(due):
 
 @jit_row
 def node_event(params, row, n):
-    """The next event of node `n`: a load ends, a request is served, or a message arrives."""
+    """The next event of node `n`: its regime changes, a load ends, a request is served, or a message arrives."""
     now, node = row.world[0]["now_ns"], row.node[n]
-    if node["load_ns"] <= now:
+    if node["regime_ns"] <= now:
+        regime_event(params, row, n, now)
+    elif node["load_ns"] <= now:
         end_load(params, row, n, now)
     elif node["finish_ns"] <= now:
         complete(params, row, n, now)

@@ -71,6 +71,19 @@ RULES = np.dtype(  # one row: the scalars of a scenario
         ("stutter_gap_s", "f8"),
         ("stutter_gap_ratio", "f8"),
         *((f"weight_{term}", "f8") for term in TERMS),
+        ("drift_share", "f8"),  # of the nodes that drift; 0: none
+        ("drift_gap_s", "f8"),
+        ("drift_hold_s", "f8"),
+        ("drift_ramp_s", "f8"),
+        ("drift_low", "f8"),
+        ("drift_high", "f8"),
+        ("outage_share", "f8"),
+        ("outage_speed", "f8"),
+        ("churn_share", "f8"),  # of the nodes that leave and join; 0: none
+        ("churn_up_s", "f8"),
+        ("churn_down_s", "f8"),
+        ("slow_start_s", "f8"),
+        ("slow_start_speed", "f8"),
     ]
 )
 
@@ -193,6 +206,7 @@ NODE = np.dtype(  # (B, N); what an observation reads comes first, so that it sh
         ("settled_ns", "i8"),  # progress of the running jobs is booked up to here
         ("finish_ns", "i8"),  # next completion
         ("load_ns", "i8"),  # next model load that ends
+        ("regime_ns", "i8"),  # next change that a regime brings
         ("memory_used_bytes", "i8"),  # resident and loading models
         ("book_s", "f8"),  # router's view: prior work of the outstanding requests
         ("crowding_seen", "f8"),  # router's view: sum of crowding over the outstanding requests
@@ -206,6 +220,22 @@ NODE = np.dtype(  # (B, N); what an observation reads comes first, so that it sh
         ("oldest", "i4"),  # dispatches the router has not heard back about, oldest first
         ("newest", "i4"),
         ("incarnation", "i4"),  # how often it has joined
+    ]
+)
+
+REGIME = np.dtype(  # (B, N): where each node is in its own, exogenous course of events
+    [
+        ("base", "f8"),  # factors of the speed: the timeline's,
+        ("drift", "f8"),  # of drift,
+        ("warm", "f8"),  # of slow start
+        ("drift_ns", "i8"),  # next change of each
+        ("warm_ns", "i8"),
+        ("churn_ns", "i8"),
+        ("drift_cycle", "i8"),  # slow-downs so far
+        ("churn_cycle", "i8"),  # changes between up and down so far
+        ("depth", "f8"),  # speed factor at the bottom of this slow-down
+        ("drift_stage", "i4"),  # 0: nominal; 1 ... steps: going down; then going up
+        ("drift_steps", "i4"),  # steps of the ramp of this slow-down, 1: at once
     ]
 )
 
@@ -330,6 +360,7 @@ class Row(NamedTuple):
     world: np.ndarray  # (1,) WORLD
     due: np.ndarray  # (N,) i8
     node: np.ndarray  # (N,) NODE
+    regime: np.ndarray  # (N,) REGIME
     pair: np.ndarray  # (N, M) PAIR
     job: np.ndarray  # (J,) JOB
     slot: np.ndarray  # (N, L) SLOT
@@ -343,6 +374,7 @@ class State(NamedTuple):
     world: np.ndarray  # (B,) WORLD
     due: np.ndarray  # (B, N) i8, next event of each node
     node: np.ndarray  # (B, N) NODE
+    regime: np.ndarray  # (B, N) REGIME
     pair: np.ndarray  # (B, N, M) PAIR
     job: np.ndarray  # (B, J) JOB
     slot: np.ndarray  # (B, N, L) SLOT
@@ -357,6 +389,7 @@ def allocate(n_worlds: int, n_nodes: int, n_models: int, n_jobs: int, n_slots: i
         world=np.zeros(b, WORLD),
         due=np.full((b, n), NEVER, np.int64),
         node=np.zeros((b, n), NODE),
+        regime=np.zeros((b, n), REGIME),
         pair=np.zeros((b, n, m), PAIR),
         job=np.zeros((b, j), JOB),
         slot=np.zeros((b, n, n_slots), SLOT),

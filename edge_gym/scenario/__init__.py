@@ -4,6 +4,8 @@ from edge_gym.scenario.definition import Scenario
 from edge_gym.scenario.parts import (
     Arrivals,
     Change,
+    Churn,
+    Drift,
     Law,
     Pool,
     RewardWeights,
@@ -12,4 +14,16 @@ from edge_gym.scenario.parts import (
     Workload,
 )
 
-__all__ = ["Arrivals", "Change", "Law", "Pool", "RewardWeights", "Scenario", "Telemetry", "Topology", "Workload"]
+__all__ = [
+    "Arrivals",
+    "Change",
+    "Churn",
+    "Drift",
+    "Law",
+    "Pool",
+    "RewardWeights",
+    "Scenario",
+    "Telemetry",
+    "Topology",
+    "Workload",
+]

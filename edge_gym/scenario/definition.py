@@ -18,6 +18,8 @@ from edge_gym.scenario.parts import (
     MAX_HORIZON_S,
     Arrivals,
     Change,
+    Churn,
+    Drift,
     Law,
     Pool,
     RewardWeights,
@@ -26,7 +28,19 @@ from edge_gym.scenario.parts import (
     Workload,
 )
 
-__all__ = ["Arrivals", "Change", "Law", "Pool", "RewardWeights", "Scenario", "Telemetry", "Topology", "Workload"]
+__all__ = [
+    "Arrivals",
+    "Change",
+    "Churn",
+    "Drift",
+    "Law",
+    "Pool",
+    "RewardWeights",
+    "Scenario",
+    "Telemetry",
+    "Topology",
+    "Workload",
+]
 
 VERSION = 1
 TASKS = ("routing",)
@@ -46,6 +60,8 @@ class Scenario:
     topology: Topology = part(Topology(), "the network")
     telemetry: Telemetry = part(Telemetry(), "what the router measures")
     weights: RewardWeights = part(RewardWeights(), "what counts")
+    drift: Drift = part(Drift(), "unannounced slow-downs")
+    churn: Churn = part(Churn(), "nodes that leave and join")
     timeline: tuple[Change, ...] = part((), "changes in order of time")
     horizon_s: float = number(3600.0, 0, MAX_HORIZON_S, "s", "arrivals stop here", low_open=True)
     n_requests: int | None = number(None, 1, MAX_REQUESTS, "requests", "arrivals stop after so many; null: no limit")

@@ -192,6 +192,39 @@ class RewardWeights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """Nodes slow down and recover, unannounced: down a ramp, a while at the bottom, up again; or nearly stop at once."""
+
+    share: float = number(0.0, 0, 1, "share", "share of the nodes that drift; 0: none does")
+    gap_mean_s: float = number(40.0, 0, 1e7, "s", "mean time at nominal speed between slow-downs", low_open=True)
+    hold_mean_s: float = number(15.0, 0, 1e7, "s", "mean time at the bottom", low_open=True)
+    ramp_s: float = number(4.0, 0, 1e6, "s", "time down, and up again; 0: at once")
+    speed_low: float = number(0.1, 1e-3, 1, "factor", "deepest speed factor; drawn log-uniformly")
+    speed_high: float = number(0.5, 1e-3, 1, "factor", "mildest speed factor")
+    outage_share: float = number(0.2, 0, 1, "share", "share of slow-downs that are near-outages")
+    outage_speed: float = number(0.02, 1e-3, 1, "factor", "speed factor of a near-outage, at once")
+
+    def __post_init__(self):
+        check(self)
+        if self.speed_low > self.speed_high:
+            raise EdgeGymInputError("speed_low", self.speed_low, f"<= speed_high = {self.speed_high:g}", "Drift")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Churn:
+    """Nodes leave and join. What a node had not finished comes back; it joins with software factors drawn anew."""
+
+    share: float = number(0.0, 0, 1, "share", "share of the nodes that leave and join; 0: none does")
+    up_mean_s: float = number(60.0, 0, 1e7, "s", "mean time between failures", low_open=True)
+    down_mean_s: float = number(15.0, 0, 1e7, "s", "mean time to return", low_open=True)
+    slow_start_s: float = number(5.0, 0, 1e6, "s", "time after joining at reduced speed; 0: none")
+    slow_start_speed: float = number(0.5, 1e-3, 1, "factor", "speed factor while it warms up")
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Something that happens to a node at a known time and that nobody announces."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from edge_gym.devices import DeviceType, ModelType, Service
 from edge_gym.errors import EdgeGymInputError, nearest
-from edge_gym.scenario.definition import Arrivals, Law, Pool, Scenario, Telemetry, Topology, Workload
+from edge_gym.scenario.definition import Arrivals, Churn, Drift, Law, Pool, Scenario, Telemetry, Topology, Workload
 from edge_gym.scenario.io import FORMATS, load_scenario
 
 # Device types that an operator would really mix, each able to hold the whole model mix in memory.
@@ -115,6 +115,23 @@ def metro1000() -> Scenario:
     )
 
 
+def coldstart() -> Scenario:
+    """`stationary` at half load with unknown software stacks (sigma 0.5) and nothing measured yet; 300 requests."""
+    return replace(stationary(), name="coldstart", arrivals=Arrivals(load=0.5), bias_sigma=0.5, n_requests=300)
+
+
+def drift() -> Scenario:
+    """`stationary` at half load; every node slows down by 2 to 10 times now and then, or nearly stops; unannounced."""
+    slow = Drift(share=1.0, gap_mean_s=40.0, hold_mean_s=15.0, ramp_s=4.0)
+    return replace(stationary(), name="drift", arrivals=Arrivals(load=0.5), drift=slow, bias_sigma=0.3)
+
+
+def churn() -> Scenario:
+    """`stationary` at half load; half of the nodes leave for 15 s in the mean, every minute, and join as strangers."""
+    come_and_go = Churn(share=0.5, up_mean_s=60.0, down_mean_s=15.0)
+    return replace(stationary(), name="churn", arrivals=Arrivals(load=0.5), churn=come_and_go, bias_sigma=0.3)
+
+
 def toy2() -> Scenario:
     """Small enough for paper: nodes of 1 s and 2 s, one request at a time, no network delay, 10 requests at 1/s."""
     constant = Law(kind="constant", mean=1.0)
@@ -137,7 +154,7 @@ def toy2() -> Scenario:
 
 PRESETS: dict[str, Callable[[], Scenario]] = {
     f"routing/{build.__name__}": build
-    for build in (stationary, overload, toy2, metro64, metro1000, bursty, diurnal, azure)
+    for build in (stationary, overload, toy2, metro64, metro1000, bursty, diurnal, azure, coldstart, drift, churn)
 }
 
 

@@ -1,0 +1,65 @@
+"""A node joins or leaves, and what becomes of its requests."""
+
+from ._jit import jit_row
+from .nodes import preload, refresh_due, send, settle
+from .requests import come_back
+from .tables import DOWNLINK, NEVER, NONE, UPLINK
+from .workload import draw_bias
+
+
+@jit_row
+def join(params, row, n):
+    """Node `n` joins: alive, freshly loaded, its software factors unknown."""
+    node = row.node[n]
+    node["alive"] = 1
+    node["incarnation"] += 1
+    node["slowdown"] = 1.0
+    node["evidence"] = 0
+    node["evidence_ns"] = -1
+    for m in range(row.pair.shape[1]):
+        row.pair[n, m]["slowdown"] = 1.0
+        row.pair[n, m]["evidence"] = 0
+        row.pair[n, m]["used_ns"] = 0
+    preload(params, row, n)
+    draw_bias(params, row, n)
+    row.world[0]["power_w"] += params.node[n]["idle_w"]
+
+
+@jit_row
+def leave(params, row, n):
+    """Node `n` is gone: what it had not finished comes back; responses already sent still arrive."""
+    node, job, now = row.node[n], row.job, row.world[0]["now_ns"]
+    settle(row, n, now)
+    node["alive"] = 0
+    row.world[0]["power_w"] -= params.node[n]["idle_w"]
+    node["finish_ns"] = NEVER
+    node["load_ns"] = NEVER
+    running = node["running"]
+    if running > 0:
+        share = running / params.node[n]["slots"]
+        row.world[0]["busy_sum"] -= share
+        row.world[0]["busy_square"] -= share * share
+        row.world[0]["power_w"] -= params.node[n]["active_w"]
+        row.world[0]["price_per_s"] -= params.node[n]["price_per_s"]
+    node["running"] = 0
+    for k in range(running):
+        come_back(params, row, n, row.slot[n, k]["job"])
+    j = node["queue_head"]
+    node["queue_head"] = NONE
+    node["queue_tail"] = NONE
+    node["queued"] = 0
+    while j != NONE:
+        after = job[j]["next"]
+        come_back(params, row, n, j)
+        j = after
+    j = node["air_head"]
+    node["air_head"] = NONE
+    node["air_tail"] = NONE
+    while j != NONE:
+        after = job[j]["next"]
+        if job[j]["state"] == UPLINK:
+            come_back(params, row, n, j)
+        else:
+            send(row, n, j, job[j]["due_ns"], DOWNLINK)
+        j = after
+    refresh_due(row, n)

@@ -1,0 +1,137 @@
+"""What happens to nodes by themselves: they drift, leave, join and warm up. All of it exogenous.
+
+Each node runs its own course, drawn by (seed, node, cycle) as it goes, so nothing is stored ahead and nothing depends
+on what a controller does. The speed of a node is the product of what the timeline, drift and slow start say.
+"""
+
+import math
+
+from . import random
+from ._jit import jit_row
+from .nodes import refresh_due, set_speed, to_ns
+from .presence import join, leave
+from .tables import NEVER
+
+RAMP_STEPS = 8  # a ramp is a staircase of this many equal factors
+
+
+@jit_row
+def begin_regimes(params, row, n):
+    """Node `n` begins an episode: nominal, up, its first changes drawn."""
+    regime, rules = row.regime[n], params.rules[0]
+    regime["base"] = 1.0
+    regime["drift"] = 1.0
+    regime["warm"] = 1.0
+    regime["drift_cycle"] = 0
+    regime["churn_cycle"] = 0
+    regime["drift_stage"] = 0
+    regime["drift_ns"] = NEVER
+    regime["warm_ns"] = NEVER
+    regime["churn_ns"] = NEVER
+    seed = row.world[0]["seed"]
+    if random.uniform(random.stream_key(seed, random.DRIFT, n), 0) < rules["drift_share"]:
+        regime["drift_ns"] = draw_drift(params, row, n, 0, rules["drift_gap_s"])
+    if random.uniform(random.stream_key(seed, random.CHURN, n), 0) < rules["churn_share"]:
+        regime["churn_ns"] = draw_churn(params, row, n, 0)
+    keep_next(row, n)
+
+
+@jit_row
+def keep_next(row, n):
+    """The node's next change, whichever regime brings it."""
+    regime = row.regime[n]
+    row.node[n]["regime_ns"] = min(regime["drift_ns"], min(regime["warm_ns"], regime["churn_ns"]))
+    refresh_due(row, n)
+
+
+@jit_row
+def regime_event(params, row, n, now):
+    """The next change of node `n` is due."""
+    regime = row.regime[n]
+    if regime["churn_ns"] <= now:
+        change_presence(params, row, n, now)
+    elif regime["warm_ns"] <= now:
+        regime["warm"] = 1.0
+        regime["warm_ns"] = NEVER
+    else:
+        change_drift(params, row, n, now)
+    set_speed(row, n, regime["base"] * regime["drift"] * regime["warm"], now)
+    keep_next(row, n)
+
+
+@jit_row
+def set_base_speed(row, n, speed, now):
+    """The timeline says how fast node `n` is."""
+    regime = row.regime[n]
+    regime["base"] = speed
+    set_speed(row, n, speed * regime["drift"] * regime["warm"], now)
+
+
+@jit_row
+def change_presence(params, row, n, now):
+    """A node that is up leaves; one that is down joins, and warms up."""
+    regime, rules = row.regime[n], params.rules[0]
+    if row.node[n]["alive"] == 1:
+        leave(params, row, n)
+        regime["warm"] = 1.0
+        regime["warm_ns"] = NEVER
+    else:
+        join(params, row, n)
+        if rules["slow_start_s"] > 0.0:
+            regime["warm"] = rules["slow_start_speed"]
+            regime["warm_ns"] = now + to_ns(rules["slow_start_s"])
+    regime["churn_cycle"] += 1
+    regime["churn_ns"] = draw_churn(params, row, n, now)
+
+
+@jit_row
+def draw_churn(params, row, n, now):
+    """When the present stay (even cycles: up, odd: down) ends."""
+    cycle, rules = row.regime[n]["churn_cycle"], params.rules[0]
+    mean_s = rules["churn_up_s"] if cycle % 2 == 0 else rules["churn_down_s"]
+    key = random.stream_key(row.world[0]["seed"], random.CHURN, n)
+    return now + to_ns(random.exponential(key, cycle + 1) * mean_s)
+
+
+@jit_row
+def draw_drift(params, row, n, now, mean_s):
+    """When the present stretch (nominal, or the bottom of a slow-down) ends."""
+    regime = row.regime[n]
+    key = random.stream_key(row.world[0]["seed"], random.DRIFT, n)
+    index = 4 * regime["drift_cycle"] + (1 if regime["drift_stage"] == 0 else 2)
+    return now + to_ns(random.exponential(key, index) * mean_s)
+
+
+@jit_row
+def change_drift(params, row, n, now):
+    """One step down or up the ramp of a slow-down."""
+    regime, rules = row.regime[n], params.rules[0]
+    if regime["drift_stage"] == 0:
+        begin_slowdown(params, row, n)
+    regime["drift_stage"] += 1
+    stage, steps = regime["drift_stage"], regime["drift_steps"]
+    level = stage if stage <= steps else 2 * steps - stage
+    regime["drift"] = math.exp(math.log(regime["depth"]) * level / steps)
+    if stage == 2 * steps:
+        regime["drift_stage"] = 0
+        regime["drift_cycle"] += 1
+        regime["drift_ns"] = draw_drift(params, row, n, now, rules["drift_gap_s"])
+    elif stage == steps:
+        regime["drift_ns"] = draw_drift(params, row, n, now, rules["drift_hold_s"])
+    else:
+        regime["drift_ns"] = now + to_ns(rules["drift_ramp_s"] / steps)
+
+
+@jit_row
+def begin_slowdown(params, row, n):
+    """Draw how deep the slow-down that begins goes, and whether at once: a near-outage does."""
+    regime, rules = row.regime[n], params.rules[0]
+    key = random.stream_key(row.world[0]["seed"], random.DRIFT, n)
+    index = 4 * regime["drift_cycle"] + 3
+    regime["drift_steps"] = RAMP_STEPS if rules["drift_ramp_s"] > 0.0 else 1
+    if random.uniform(key, index) < rules["outage_share"]:
+        regime["depth"] = rules["outage_speed"]
+        regime["drift_steps"] = 1
+    else:
+        low, high = math.log(rules["drift_low"]), math.log(rules["drift_high"])
+        regime["depth"] = math.exp(low + (high - low) * random.uniform(key, index + 1))

@@ -189,6 +189,8 @@ def test_the_scenarios_cover_what_they_should():
     [
         ({"arrivals_kind": "mmpp"}, "Poisson"),
         ({"weights_energy": 1.0}, "reward weights"),
+        ({"drift_share": 0.1}, "does not cover drift"),
+        ({"churn_share": 0.1}, "does not cover churn"),
     ],
 )
 def test_the_c_loop_refuses_what_it_does_not_have(override, words):

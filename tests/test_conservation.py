@@ -222,7 +222,7 @@ def check_node(p, state, b: int, n: int, node, mine: np.ndarray) -> None:
     if node["alive"]:
         assert node["load_ns"] == (loads.min() if len(loads) else NEVER)
     assert (node["finish_ns"] == NEVER) == (not running)
-    due = min(node["load_ns"], node["finish_ns"], job["due_ns"][air[0]] if air else NEVER)
+    due = min(node["load_ns"], node["finish_ns"], node["regime_ns"], job["due_ns"][air[0]] if air else NEVER)
     assert state.due[b, n] == due >= now
 
 

@@ -80,10 +80,8 @@ class EdgeEnv(gymnasium.Env):
             batch.episodes[0] = 0
         obs = np.empty(self._shape, np.float32)
         batch.order["todo"] = kernel.BEGIN
-        info = self._run(obs)[2]
-        batch.order["todo"] = kernel.STEP
         self._phase = "running"
-        return obs[0], info
+        return obs[0], self._run(obs)[2]
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Decide, and run to the next decision.
@@ -101,7 +99,8 @@ class EdgeEnv(gymnasium.Env):
         if self._phase != "running":
             self._refuse()
         choice, invalid = self._check_action(action)
-        self.batch.order["action"] = choice
+        order = self.batch.order
+        order["action"], order["todo"] = choice, kernel.STEP
         obs = np.empty(self._shape, np.float32)
         reward, truncated, info = self._run(obs)
         if truncated:
@@ -128,7 +127,6 @@ class EdgeEnv(gymnasium.Env):
             raise ClosedEnv("this environment was closed; make a new one")
         check_choice("state['phase']", state.get("phase"), ("new", "running", "over"))
         self.batch.set_state(state)
-        self.batch.order["todo"] = kernel.STEP
         self._phase = state["phase"]
 
     def clone(self) -> EdgeEnv:

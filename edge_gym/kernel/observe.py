@@ -11,8 +11,7 @@ import numpy as np
 from ._jit import jit, jit_row
 from .nodes import nominal_work_s
 from .tables import ABSENT, LOADING, NO_SUBJECT, SECOND
-from .tables import RESIDENT as LOADED
-from .telemetry import fluid_now, wait_and_service
+from .telemetry import fluid_now, slowdown, wait_and_service
 
 
 class Column(NamedTuple):
@@ -112,13 +111,19 @@ def scale_count(number):
 
 
 @jit_row
+def payload(model, prompt, units):
+    """Bytes of a request and of its response."""
+    up = model["up_bytes"] + model["up_bytes_per_token"] * prompt
+    return up, model["down_bytes"] + model["down_bytes_per_unit"] * units
+
+
+@jit_row
 def network_s(params, site, n, model, prompt, units):
     """Time of a request and of its response on the network, seconds each."""
     link = params.link[site, n]
     delay_s = link["delay_ns"] * _PER_SECOND
-    up = delay_s + (model["up_bytes"] + model["up_bytes_per_token"] * prompt) * link["s_per_byte"]
-    down = delay_s + (model["down_bytes"] + model["down_bytes_per_unit"] * units) * link["s_per_byte"]
-    return up, down
+    up, down = payload(model, prompt, units)
+    return delay_s + up * link["s_per_byte"], delay_s + down * link["s_per_byte"]
 
 
 @jit_row
@@ -168,8 +173,16 @@ def observe(params, row, obs, mask, times):
     pending = world["subject_kind"] != NO_SUBJECT
     if pending:
         show_subject(params, row, subject, obs, times)
-    for n in range(n_nodes):
-        show_node(params, row, n, subject, pending, obs[n], mask, times)
+        m, site = subject["model"], subject["site"]
+        prompt, forecast, model = subject["prompt"], subject["forecast"], params.model[m]
+        bytes_up, bytes_down = payload(model, prompt, forecast)
+        for n in range(n_nodes):
+            mask[n] = is_legal(params, row, n, m, site)
+            show_home(params, row, n, m, site, prompt, forecast, bytes_up + bytes_down, mask[n], obs[n], times)
+    else:
+        for n in range(n_nodes):
+            show_node(params, row, n, obs[n], times)
+            obs[n, SLOWDOWN] = row.node[n]["slowdown"] / (1.0 + row.node[n]["slowdown"])
     scale_times(times)
     for n in range(n_nodes + 1):
         for k in range(N_TIMES):
@@ -197,45 +210,60 @@ def show_subject(params, row, subject, obs, times):
 
 
 @jit_row
-def show_node(params, row, n, subject, pending, out, mask, times):
-    """Row `n`: the node as a home for the subject. Times go to `times`, in seconds."""
+def show_node(params, row, n, out, times):
+    """Row `n`: what does not depend on the subject. Times go to `times`, in seconds; returns the outstanding work.
+
+    Everything is read before anything is written: the compiler cannot know that the tables do not overlap.
+    """
     node, kind = row.node[n], params.node[n]
-    now, seen, slots = row.world[0]["now_ns"], node["seen"], kind["slots"]
-    at = n * N_TIMES
-    out[ALIVE] = node["alive"]
-    out[BUSY] = min(seen * kind["per_slot"], 1.0)
-    out[OUTSTANDING] = seen / (seen + 8.0)
-    out[FREE_MEMORY] = 1.0 - node["memory_busy_bytes"] * kind["per_byte"]
-    out[PRICE] = kind["price_scaled"]
-    out[POWER] = kind["power_scaled"]
+    now, seen = row.world[0]["now_ns"], node["seen"]
+    alive, busy = node["alive"], min(seen * kind["per_slot"], 1.0)
+    free = 1.0 - node["memory_busy_bytes"] * kind["per_byte"]
+    price, power = kind["price_scaled"], kind["power_scaled"]
     age = max(now - node["oldest_ns"], 0) * _PER_SECOND
-    out[OVERDUE] = age / (age + node["oldest_expected_s"] + 1e-9)
+    overdue = age / (age + node["oldest_expected_s"] + 1e-9)
     fluid = fluid_now(node, now)
+    evidence_age = (now - node["evidence_ns"]) * _PER_SECOND if node["evidence_ns"] >= 0 else 1e9
+    at = n * N_TIMES
     times[at + T_BACKLOG] = fluid
-    times[at + T_EVIDENCE_AGE] = (now - node["evidence_ns"]) * _PER_SECOND if node["evidence_ns"] >= 0 else 1e9
-    slow = node["slowdown"]
-    if pending:
-        m = subject["model"]
-        service, pair = params.service[n, m], row.pair[n, m]
-        if pair["evidence"] > 0:
-            slow = pair["slowdown"]
-            out[EVIDENCE] = pair["evidence"] / (pair["evidence"] + 8.0)
-        if service["supported"] == 1:
-            legal = is_legal(params, row, n, m, subject["site"])
-            mask[n] = legal
-            out[LEGAL] = legal
-            out[RESIDENT] = 0.5 * pair["residency"]
-            out[PARALLELISM] = service["parallelism_scaled"]
-            first = nominal_work_s(service, subject["prompt"], 0)
-            own = first + service["per_unit_s"] * subject["forecast"]
-            times[at + T_WAIT], times[at + T_SERVICE] = wait_and_service(seen, slots, service, own, fluid)
-            times[at + T_FIRST] = first
-            times[at + T_PER_UNIT] = service["per_unit_s"]
-            up, down = network_s(params, subject["site"], n, params.model[m], subject["prompt"], subject["forecast"])
-            times[at + T_NETWORK] = up + down
-            if pair["residency"] != LOADED:
-                times[at + T_LOAD] = load_left_s(params, row, n, m)
+    times[at + T_EVIDENCE_AGE] = evidence_age
+    out[ALIVE] = alive
+    out[BUSY] = busy
+    out[OUTSTANDING] = seen / (seen + 8.0)
+    out[FREE_MEMORY] = free
+    out[PRICE] = price
+    out[POWER] = power
+    out[OVERDUE] = overdue
+    return fluid
+
+
+@jit_row
+def show_home(params, row, n, m, site, prompt, forecast, payload_bytes, legal, out, times):
+    """Row `n`: the node as a home for the subject."""
+    service, pair, link = params.service[n, m], row.pair[n, m], params.link[site, n]
+    seen, slots = row.node[n]["seen"], params.node[n]["slots"]
+    slow, evidence = slowdown(row.node[n], pair), pair["evidence"]
+    residency, parallelism = pair["residency"], service["parallelism_scaled"]
+    first, per_unit = nominal_work_s(service, prompt, 0), service["per_unit_s"]
+    network = 2.0 * link["delay_ns"] * _PER_SECOND + payload_bytes * link["s_per_byte"]
+    load = load_left_s(params, row, n, m)
+    supported = service["supported"] == 1
+    fluid = show_node(params, row, n, out, times)
     out[SLOWDOWN] = slow / (1.0 + slow)
+    out[EVIDENCE] = evidence / (evidence + 8.0)
+    if not supported:
+        return
+    wait, served = wait_and_service(seen, slots, service, first + per_unit * forecast, fluid)
+    at = n * N_TIMES
+    times[at + T_WAIT] = wait
+    times[at + T_FIRST] = first
+    times[at + T_PER_UNIT] = per_unit
+    times[at + T_SERVICE] = served
+    times[at + T_NETWORK] = network
+    times[at + T_LOAD] = load
+    out[LEGAL] = legal
+    out[RESIDENT] = 0.5 * residency
+    out[PARALLELISM] = parallelism
 
 
 def decode_time(scaled: np.ndarray) -> np.ndarray:

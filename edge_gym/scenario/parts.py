@@ -193,7 +193,7 @@ class RewardWeights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """Nodes slow down and recover, unannounced: down a ramp, a while at the bottom, up again; or nearly stop at once."""
+    """Nodes slow down and recover, unannounced: down a ramp, hold, up again; or nearly stop at once."""
 
     share: float = number(0.0, 0, 1, "share", "share of the nodes that drift; 0: none does")
     gap_mean_s: float = number(40.0, 0, 1e7, "s", "mean time at nominal speed between slow-downs", low_open=True)

@@ -34,6 +34,8 @@ REFUSALS = {
     4: "a timeline",
     5: "reward weights beside latency",
     6: "more than 32,767 models or sites",
+    7: "drift (drift.share > 0)",
+    8: "churn (churn.share > 0)",
 }
 
 

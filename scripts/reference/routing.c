@@ -31,6 +31,8 @@ typedef struct {
     int64_t trace_span_ns;
     double forecast_sigma, bias_sigma, ewma, drop_charge, stutter_gap_s, stutter_gap_ratio;
     double weight[8]; /* of the reward terms, latency first */
+    double drift_share, drift_gap_s, drift_hold_s, drift_ramp_s, drift_low, drift_high, outage_share, outage_speed;
+    double churn_share, churn_up_s, churn_down_s, slow_start_s, slow_start_speed;
 } Rules;
 
 typedef struct {
@@ -68,7 +70,7 @@ int64_t table_size(int which) {
     return which >= 0 && which < 5 ? sizes[which] : -1;
 }
 
-enum { OK, NO_MEMORY, BAD_ARRIVALS, BAD_LAW, BAD_TIMELINE, BAD_WEIGHTS, BAD_SIZES };
+enum { OK, NO_MEMORY, BAD_ARRIVALS, BAD_LAW, BAD_TIMELINE, BAD_WEIGHTS, BAD_SIZES, BAD_DRIFT, BAD_CHURN };
 
 /* The arrays of a loop do not overlap: there are too many for the compiler to check. */
 #if defined(__clang__)
@@ -865,6 +867,8 @@ void destroy(Sim *s) {
 static int refusal(int64_t n_models, int64_t n_changes, const Rules *rules, const Model *model) {
     if (rules->arrival_kind != 0) return BAD_ARRIVALS;
     if (n_changes > 1) return BAD_TIMELINE; /* the last row is at NEVER */
+    if (rules->drift_share > 0.0) return BAD_DRIFT;
+    if (rules->churn_share > 0.0) return BAD_CHURN;
     for (int k = 1; k < 8; k++)
         if (rules->weight[k] != 0.0) return BAD_WEIGHTS;
     for (int64_t m = 0; m < n_models; m++)

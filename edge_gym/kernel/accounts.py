@@ -1,7 +1,5 @@
 """Time passes and is accounted for: what the reward is made of."""
 
-import math
-
 from ._jit import jit_row
 from .tables import SECOND
 
@@ -17,8 +15,7 @@ def advance_clock(row, at):
     world["latency_ns"] += elapsed_ns * world["in_system"]
     world["energy_j"] += elapsed * world["power_w"]
     world["cost_usd"] += elapsed * world["price_per_s"]
-    mean = world["busy_sum"] / row.node.shape[0]
-    world["imbalance_s"] += elapsed * math.sqrt(max(world["busy_square"] / row.node.shape[0] - mean * mean, 0.0))
+    world["imbalance_s"] += elapsed * world["spread"]
     world["now_ns"] = at
 
 

@@ -30,6 +30,7 @@ def begin(params, row, root, episode):
     world["price_per_s"] = 0.0
     world["busy_sum"] = 0.0
     world["busy_square"] = 0.0
+    world["spread"] = 0.0
     world["change_at"] = 0
     world["log_count"] = 0
     world["done"] = 0

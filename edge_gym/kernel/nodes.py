@@ -3,6 +3,8 @@
 Every function takes one world (`Row`) and a node number and keeps `due[n]`, the node's next event, up to date.
 """
 
+import math
+
 from ._jit import jit_row
 from .tables import (
     ABSENT,
@@ -197,9 +199,18 @@ def count_running(params, row, n, step):
     after = node["running"] / kind["slots"]
     world["busy_sum"] += after - before
     world["busy_square"] += after * after - before * before
+    keep_spread(row)
     if (step == 1 and node["running"] == 1) or (step == -1 and node["running"] == 0):
         world["power_w"] += step * kind["active_w"]
         world["price_per_s"] += step * kind["price_per_s"]
+
+
+@jit_row
+def keep_spread(row):
+    """Standard deviation over the nodes of the share of busy slots."""
+    world, n_nodes = row.world[0], row.node.shape[0]
+    mean = world["busy_sum"] / n_nodes
+    world["spread"] = math.sqrt(max(world["busy_square"] / n_nodes - mean * mean, 0.0))
 
 
 @jit_row

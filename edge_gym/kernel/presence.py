@@ -1,7 +1,7 @@
 """A node joins or leaves, and what becomes of its requests."""
 
 from ._jit import jit_row
-from .nodes import preload, refresh_due, send, settle
+from .nodes import keep_spread, preload, refresh_due, send, settle
 from .requests import come_back
 from .tables import DOWNLINK, NEVER, NONE, UPLINK
 from .workload import draw_bias
@@ -39,6 +39,7 @@ def leave(params, row, n):
         share = running / params.node[n]["slots"]
         row.world[0]["busy_sum"] -= share
         row.world[0]["busy_square"] -= share * share
+        keep_spread(row)
         row.world[0]["power_w"] -= params.node[n]["active_w"]
         row.world[0]["price_per_s"] -= params.node[n]["price_per_s"]
     node["running"] = 0

@@ -164,6 +164,7 @@ WORLD = np.dtype(  # (B,)
         ("price_per_s", "f8"),
         ("busy_sum", "f8"),  # sum over nodes of the share of busy slots
         ("busy_square", "f8"),
+        ("spread", "f8"),  # standard deviation of the share of busy slots over the nodes
         ("energy_j", "f8"),  # since the last decision
         ("cost_usd", "f8"),
         ("imbalance_s", "f8"),

@@ -229,28 +229,34 @@ def check_node(p, state, b: int, n: int, node, mine: np.ndarray) -> None:
 @pytest.mark.parametrize("block", range(6))
 def test_val_19_conservation_at_every_step(block, tmp_path):
     for index in range(block, N_SCENARIOS, 6):
-        world, seeds = World(random_scenario(index, tmp_path)), range(index, index + N_ROWS)
-        choose, game = RandomLegal(seeds), Game(world, seeds)
-        charged, ended = np.zeros(N_ROWS, np.int64), [[] for _ in seeds]
-        decisions = np.zeros(N_ROWS, np.int64)
-        while not game.over.all():
-            before = game.over.copy()
-            decisions += ~before
-            out = game.advance(choose(game.obs, game.batch.mask))
-            charged -= np.rint(out.terms[:, 0] * SECOND).astype(np.int64)
-            rows, log = game.batch.ended()
-            for b in np.flatnonzero(~before):
-                ended[b].extend(log[rows == b].tolist())
-                if not game.over[b]:
-                    check_world(world, game.batch.state, b)
-            running = game.batch.state.node["running"]
-            idle, active = world.params.node["idle_w"], world.params.node["active_w"]
-            power = (idle * game.batch.state.node["alive"] + active * (running > 0)).sum(axis=1)
-            assert game.batch.state.world["power_w"] == pytest.approx(power, abs=1e-9)
-        for b in range(N_ROWS):
-            log = np.array(ended[b], game.batch.state.log.dtype)
-            check_end(game.batch.state.world[b], log, charged[b])
-            assert decisions[b] == game.batch.state.world["decisions"][b] >= len(log)
+        check_conservation(random_scenario(index, tmp_path), range(index, index + N_ROWS))
+
+
+def check_conservation(scenario: Scenario, seeds: range) -> np.ndarray:
+    """Plays at random and checks every row after every step; returns the log of all rows."""
+    world, n_rows = World(scenario), len(seeds)
+    choose, game = RandomLegal(seeds), Game(world, seeds)
+    charged, ended = np.zeros(n_rows, np.int64), [[] for _ in seeds]
+    decisions = np.zeros(n_rows, np.int64)
+    while not game.over.all():
+        before = game.over.copy()
+        decisions += ~before
+        out = game.advance(choose(game.obs, game.batch.mask))
+        charged -= np.rint(out.terms[:, 0] * SECOND).astype(np.int64)
+        rows, log = game.batch.ended()
+        for b in np.flatnonzero(~before):
+            ended[b].extend(log[rows == b].tolist())
+            if not game.over[b]:
+                check_world(world, game.batch.state, b)
+        running = game.batch.state.node["running"]
+        idle, active = world.params.node["idle_w"], world.params.node["active_w"]
+        power = (idle * game.batch.state.node["alive"] + active * (running > 0)).sum(axis=1)
+        assert game.batch.state.world["power_w"] == pytest.approx(power, abs=1e-9)
+    logs = [np.array(ended[b], game.batch.state.log.dtype) for b in range(n_rows)]
+    for b in range(n_rows):
+        check_end(game.batch.state.world[b], logs[b], charged[b])
+        assert decisions[b] == game.batch.state.world["decisions"][b] >= len(logs[b])
+    return np.concatenate(logs)
 
 
 def check_end(w, log, charged_ns) -> None:

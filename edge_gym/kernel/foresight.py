@@ -4,11 +4,11 @@ The node is run ahead by the very functions that run it for real, then put back 
 """
 
 from ._jit import jit, jit_row
-from .nodes import complete, end_load, receive, refresh_due, take_message
+from .nodes import refresh_due, work_on
 from .observe import is_legal
 from .requests import launch
 from .step import row_of
-from .tables import NEVER, NO_SUBJECT, NONE, SECOND, UPLINK
+from .tables import NEVER, NO_SUBJECT, NONE, SECOND
 
 
 @jit
@@ -50,24 +50,16 @@ def run_ahead(params, row, n, subject):
     Returns:
         Sum of the delivery times of everything it had (ns), and the delivery time of `subject` (ns).
     """
-    node, total, delivered = row.node[n], 0, 0
-    node["regime_ns"] = NEVER  # the future is not known
+    total, delivered = 0, 0
+    row.node[n]["regime_ns"] = NEVER  # the future is not known
     refresh_due(row, n)
     while row.due[n] != NEVER:
         now = row.due[n]
-        if node["load_ns"] <= now:
-            end_load(params, row, n, now)
-        elif node["finish_ns"] <= now:
-            complete(params, row, n, now)
-        else:
-            j = take_message(row, n)
-            refresh_due(row, n)
-            if row.job[j]["state"] == UPLINK:
-                receive(params, row, n, j, now)
-            else:
-                total += now
-                if j == subject:
-                    delivered = now
+        j = work_on(params, row, n, now)
+        if j != NONE:
+            total += now
+            if j == subject:
+                delivered = now
     return total, delivered
 
 

@@ -83,6 +83,27 @@ def take_message(row, n):
 
 
 @jit_row
+def work_on(params, row, n, now):
+    """The next event of the node's own work: a load ends, a request is served, or a message arrives.
+
+    Returns:
+        The request whose response arrives at its user now, else NONE.
+    """
+    node = row.node[n]
+    if node["load_ns"] <= now:
+        end_load(params, row, n, now)
+    elif node["finish_ns"] <= now:
+        complete(params, row, n, now)
+    else:
+        j = take_message(row, n)
+        refresh_due(row, n)
+        if row.job[j]["state"] == DOWNLINK:
+            return j
+        receive(params, row, n, j, now)
+    return NONE
+
+
+@jit_row
 def receive(params, row, n, j, now):
     """A request reaches its node: its model is made resident, and it starts or queues."""
     node, job = row.node[n], row.job

@@ -3,11 +3,11 @@
 from ._jit import jit, jit_row
 from .accounts import advance_clock, forget_accounts, score
 from .episode import apply_change, begin, finish
-from .nodes import complete, end_load, receive, refresh_due, take_message
+from .nodes import work_on
 from .observe import observe
 from .regimes import regime_event
 from .requests import apply_choice, arrive, deliver, report_first, take_pending
-from .tables import NEVER, NONE, SECOND, UPLINK, Row
+from .tables import NEVER, NONE, SECOND, Row
 
 # What `run_rows` does to a row.
 SKIP, LOOK, BEGIN, STEP = 0, 1, 2, 3
@@ -111,18 +111,11 @@ def soonest(due):
 
 @jit_row
 def node_event(params, row, n):
-    """The next event of node `n`: its regime changes, a load ends, a request is served, or a message arrives."""
-    now, node = row.world[0]["now_ns"], row.node[n]
-    if node["regime_ns"] <= now:
+    """The next event of node `n`: its regime changes, or it works on."""
+    now = row.world[0]["now_ns"]
+    if row.node[n]["regime_ns"] <= now:
         regime_event(params, row, n, now)
-    elif node["load_ns"] <= now:
-        end_load(params, row, n, now)
-    elif node["finish_ns"] <= now:
-        complete(params, row, n, now)
-    else:
-        j = take_message(row, n)
-        refresh_due(row, n)
-        if row.job[j]["state"] == UPLINK:
-            receive(params, row, n, j, now)
-        else:
-            deliver(params, row, n, j)
+        return
+    j = work_on(params, row, n, now)
+    if j != NONE:
+        deliver(params, row, n, j)

@@ -20,27 +20,12 @@ from edge_gym.scenario.parts import (
     Change,
     Churn,
     Drift,
-    Law,
     Pool,
     RewardWeights,
     Telemetry,
     Topology,
     Workload,
 )
-
-__all__ = [
-    "Arrivals",
-    "Change",
-    "Churn",
-    "Drift",
-    "Law",
-    "Pool",
-    "RewardWeights",
-    "Scenario",
-    "Telemetry",
-    "Topology",
-    "Workload",
-]
 
 VERSION = 1
 TASKS = ("routing",)

@@ -11,8 +11,9 @@ from typing import Any
 
 from edge_gym.devices import DeviceType, ModelType, Service
 from edge_gym.errors import EdgeGymInputError, nearest
-from edge_gym.scenario.definition import Arrivals, Churn, Drift, Law, Pool, Scenario, Telemetry, Topology, Workload
+from edge_gym.scenario.definition import Scenario
 from edge_gym.scenario.io import FORMATS, load_scenario
+from edge_gym.scenario.parts import Arrivals, Churn, Drift, Law, Pool, Telemetry, Topology, Workload
 
 # Device types that an operator would really mix, each able to hold the whole model mix in memory.
 EDGE_MIX = (

@@ -4,6 +4,7 @@ from ._jit import jit_row
 from .nodes import keep_spread, preload, refresh_due, send, settle
 from .requests import come_back
 from .tables import DOWNLINK, NEVER, NONE, UPLINK
+from .telemetry import keep_figures
 from .workload import draw_bias
 
 
@@ -16,12 +17,14 @@ def join(params, row, n):
     node["slowdown"] = 1.0
     node["evidence"] = 0
     node["evidence_ns"] = -1
+    node["joined_ns"] = row.world[0]["now_ns"]
     for m in range(row.pair.shape[1]):
         row.pair[n, m]["slowdown"] = 1.0
         row.pair[n, m]["evidence"] = 0
         row.pair[n, m]["used_ns"] = 0
     preload(params, row, n)
     draw_bias(params, row, n)
+    keep_figures(params, row, n)
     row.world[0]["power_w"] += params.node[n]["idle_w"]
 
 

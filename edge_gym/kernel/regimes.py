@@ -69,13 +69,18 @@ def set_base_speed(row, n, speed, now):
 
 @jit_row
 def change_presence(params, row, n, now):
-    """A node that is up leaves; one that is down joins, and warms up."""
+    """A stay up (even cycles) or down (odd) ends: the node leaves, or joins and warms up.
+
+    The cycle says which, not the node: the timeline may have let it leave or join in between.
+    """
     regime, rules = row.regime[n], params.rules[0]
-    if row.node[n]["alive"] == 1:
-        leave(params, row, n)
+    alive = row.node[n]["alive"] == 1
+    if regime["churn_cycle"] % 2 == 0:
         regime["warm"] = 1.0
         regime["warm_ns"] = NEVER
-    else:
+        if alive:
+            leave(params, row, n)
+    elif not alive:
         join(params, row, n)
         if rules["slow_start_s"] > 0.0:
             regime["warm"] = rules["slow_start_speed"]

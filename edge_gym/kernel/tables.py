@@ -202,6 +202,7 @@ NODE = np.dtype(  # (B, N); what an observation reads comes first, so that it sh
         ("oldest_expected_s", "f8"),
         ("slowdown", "f8"),  # measured over prior, exponentially weighted
         ("evidence_ns", "i8"),  # last completion the router knows; -1: none
+        ("joined_ns", "i8"),  # what was dispatched before says nothing of the node as it is now
         ("disk_free_ns", "i8"),
         ("speed", "f8"),
         ("settled_ns", "i8"),  # progress of the running jobs is booked up to here

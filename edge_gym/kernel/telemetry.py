@@ -112,6 +112,8 @@ def strike_out(params, row, n, j, now):
 def learn(params, row, n, j, now):
     """The router learns that request `j` was served: update the measured slowdown; `strike_out` must follow."""
     node, pair, job = row.node[n], row.pair[n, row.job[j]["model"]], row.job[j]
+    if job["dispatch_ns"] < node["joined_ns"]:
+        return
     if job["work_s"] > 0.0:
         measured = job["share_s"] / job["work_s"]
         before = slowdown(node, pair)

@@ -100,8 +100,8 @@ class Arrivals:
     rate_per_s: float | None = number(None, 0, 1e6, "requests/s", "mean arrival rate, absolute", low_open=True)
     burst_ratio: float = number(4.0, 1, 1e4, "ratio", "rate in a burst over rate in the calm (mmpp)")
     burst_share: float = number(0.2, 0, 1, "share", "share of time in a burst (mmpp)", low_open=True, high_open=True)
-    burst_mean_s: float = number(30.0, 0, 1e7, "s", "mean length of a burst (mmpp)", low_open=True)
-    period_s: float = number(86_400.0, 0, 1e9, "s", "length of a cycle (diurnal)", low_open=True)
+    burst_mean_s: float = number(30.0, 1e-3, 1e7, "s", "mean length of a burst (mmpp)")
+    period_s: float = number(86_400.0, 1e-3, 1e9, "s", "length of a cycle (diurnal)")
     amplitude: float = number(0.5, 0, 1, "ratio", "swing of the rate around its mean (diurnal)", high_open=True)
     trace_path: str | None = text(None, "CSV file in the format of the Azure LLM 2023 trace (trace)")
     trace_start: str = choice("begin", ("begin", "random"), "first row, or a row drawn at each reset (trace)")
@@ -196,8 +196,8 @@ class Drift:
     """Nodes slow down and recover, unannounced: down a ramp, hold, up again; or nearly stop at once."""
 
     share: float = number(0.0, 0, 1, "share", "share of the nodes that drift; 0: none does")
-    gap_mean_s: float = number(40.0, 0, 1e7, "s", "mean time at nominal speed between slow-downs", low_open=True)
-    hold_mean_s: float = number(15.0, 0, 1e7, "s", "mean time at the bottom", low_open=True)
+    gap_mean_s: float = number(40.0, 1e-3, 1e7, "s", "mean time at nominal speed between slow-downs")
+    hold_mean_s: float = number(15.0, 1e-3, 1e7, "s", "mean time at the bottom")
     ramp_s: float = number(4.0, 0, 1e6, "s", "time down, and up again; 0: at once")
     speed_low: float = number(0.1, 1e-3, 1, "factor", "deepest speed factor; drawn log-uniformly")
     speed_high: float = number(0.5, 1e-3, 1, "factor", "mildest speed factor")
@@ -215,8 +215,8 @@ class Churn:
     """Nodes leave and join. What a node had not finished comes back; it joins with software factors drawn anew."""
 
     share: float = number(0.0, 0, 1, "share", "share of the nodes that leave and join; 0: none does")
-    up_mean_s: float = number(60.0, 0, 1e7, "s", "mean time between failures", low_open=True)
-    down_mean_s: float = number(15.0, 0, 1e7, "s", "mean time to return", low_open=True)
+    up_mean_s: float = number(60.0, 1e-3, 1e7, "s", "mean time between failures")
+    down_mean_s: float = number(15.0, 1e-3, 1e7, "s", "mean time to return")
     slow_start_s: float = number(5.0, 0, 1e6, "s", "time after joining at reduced speed; 0: none")
     slow_start_speed: float = number(0.5, 1e-3, 1, "factor", "speed factor while it warms up")
 

@@ -3,11 +3,13 @@
 import dataclasses
 import math
 import pickle
+import time
 
 import pytest
 
 from edge_gym.errors import MISSING, EdgeGymInputError, InputErrors, nearest, show
 from edge_gym.fields import type_hints
+from edge_gym.kernel.build import World
 from edge_gym.scenario import (
     Arrivals,
     Change,
@@ -239,3 +241,16 @@ def test_errors_survive_pickling_and_odd_values():
     assert len(show("\x1b[31m\u202e" * 1000)) <= 80 and show("\x1b\u202e").isprintable()
     assert show(10**5000).startswith("<")
     assert nearest("x" * 10**6, ["n_nodes"]) == ""
+
+
+def test_bad_35_tables_beyond_any_memory_are_refused_by_name():
+    world = World(resolve("stationary", "routing", queue_capacity=1_000_000, n_nodes=1000))
+    with pytest.raises(EdgeGymInputError, match=r"queue_capacity.* = 1000000: must be small enough for 64 GiB"):
+        world.allocate(8)
+
+
+def test_sec_14_a_hundred_thousand_nodes_are_built_in_seconds():
+    began = time.monotonic()
+    few, many = (World(resolve("stationary", "routing", n_nodes=n)) for n in (1000, 100_000))
+    assert many.capacity_per_s == pytest.approx(100 * few.capacity_per_s, rel=1e-9)
+    assert time.monotonic() - began < 60

@@ -20,6 +20,7 @@ from .workload import draw_counts
 _KINDS = {"item": tables.ITEM, "llm": tables.TOKENS, "diffusion": tables.STEPS}
 _LAWS = ("constant", "exponential", "uniform", "lognormal", "empirical")
 _ARRIVALS = ("poisson", "mmpp", "diurnal", "trace")
+MAX_STATE_BYTES = 64 << 30  # address space; only what is used becomes memory
 _MEAN_POINTS = 4096  # quantiles from which the means of clipped laws are taken
 
 
@@ -71,9 +72,20 @@ class World:
         return self
 
     def allocate(self, n_worlds: int) -> State:
-        """Zeroed state tables for `n_worlds` worlds of this scenario."""
+        """Zeroed state tables for `n_worlds` worlds of this scenario.
+
+        Raises:
+            EdgeGymInputError: They would need more than 64 GiB of address space.
+        """
         p = self.params
         slots = int(p.node["slots"].max())
+        jobs, nodes = self.n_jobs * (tables.JOB.itemsize + tables.LOG.itemsize), self.n_nodes * slots
+        size = n_worlds * (jobs + nodes * tables.SLOT.itemsize)
+        if size > MAX_STATE_BYTES:
+            what = "pool.queue_capacity (with n_nodes and num_envs)"
+            allowed = f"small enough for {MAX_STATE_BYTES >> 30} GiB of tables"
+            hint = f"{n_worlds} worlds x {self.n_nodes} nodes need {size / 2**30:.0f} GiB"
+            raise EdgeGymInputError(what, self.scenario.pool.queue_capacity, allowed, "Scenario", hint)
         return tables.allocate(n_worlds, self.n_nodes, len(p.model), self.n_jobs, slots, len(p.change))
 
 
@@ -201,30 +213,33 @@ def _mean_work_s(model: np.ndarray, service: np.ndarray, quantile: np.ndarray, t
 def _capacity_per_s(node: np.ndarray, model: np.ndarray, service: np.ndarray, work_s: np.ndarray) -> float:
     """Largest total rate any static split over the nodes could sustain at nominal speed (a linear program).
 
-    Maximise r subject to sum_n x[n, m] = r share[m] and sum_m x[n, m] work[n, m] / throughput[n, m] <= 1.
+    Maximise r subject to sum_n x[n, m] = r share[m] and sum_m x[n, m] work[n, m] / throughput[n, m] <= 1. Nodes of one
+    kind are interchangeable, so the program has a row for each kind, with their number on the right.
     """
-    n_nodes, n_models = work_s.shape
-    share = np.diff(model["cumulative_share"], prepend=0.0)
-    slots = node["slots"][:, None]
-    throughput = slots / (1.0 + (slots - 1) * service["crowding"])
     used = service["supported"] == 1
-    n_of, m_of = np.nonzero(used)
     idle = np.flatnonzero((used & (work_s <= 0.0)).any(axis=0))
     if len(idle):
         where = f"workloads[{idle[0]}].units"
         raise EdgeGymInputError(where, 0, "a law whose counts, rounded and clipped, are not all 0", "Scenario")
+    slots = node["slots"][:, None]
+    throughput = slots / (1.0 + (slots - 1) * service["crowding"])
+    busy_s, count = np.unique(np.where(used, work_s / throughput, np.inf), axis=0, return_counts=True)
+    n_models, share = len(model), np.diff(model["cumulative_share"], prepend=0.0)
+    kind_of, m_of = np.nonzero(np.isfinite(busy_s))
     # Scaled so that the numbers the solver sees are near one.
-    scale = float((throughput / np.where(used, work_s, np.inf)).sum()) or 1.0
-    busy = (work_s / throughput)[n_of, m_of] * scale
-    columns = np.arange(len(n_of))
-    limits = csr_array((busy, (n_of, columns)), shape=(n_nodes, len(n_of) + 1))
+    scale = float((count[:, None] / busy_s).sum())
+    columns = np.arange(len(kind_of))
+    limits = csr_array((busy_s[kind_of, m_of] * scale, (kind_of, columns)), shape=(len(count), len(columns) + 1))
     flows = csr_array(
-        (np.r_[np.ones(len(n_of)), -share], (np.r_[m_of, np.arange(n_models)], np.r_[columns, [len(n_of)] * n_models])),
-        shape=(n_models, len(n_of) + 1),
+        (
+            np.r_[np.ones(len(columns)), -share],
+            (np.r_[m_of, np.arange(n_models)], np.r_[columns, [len(columns)] * n_models]),
+        ),
+        shape=(n_models, len(columns) + 1),
     )
-    goal = np.zeros(len(n_of) + 1)
+    goal = np.zeros(len(columns) + 1)
     goal[-1] = -1.0
-    found = linprog(goal, A_ub=limits, b_ub=np.ones(n_nodes), A_eq=flows, b_eq=np.zeros(n_models), method="highs")
+    found = linprog(goal, A_ub=limits, b_ub=count, A_eq=flows, b_eq=np.zeros(n_models), method="highs")
     if not found.success:
         raise EdgeGymInputError("workloads", "", f"a mix the nodes can serve ({found.message})", "Scenario")
     return float(found.x[-1] * scale)

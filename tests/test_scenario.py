@@ -244,7 +244,7 @@ def test_errors_survive_pickling_and_odd_values():
 
 
 def test_bad_35_tables_beyond_any_memory_are_refused_by_name():
-    world = World(resolve("stationary", "routing", queue_capacity=1_000_000, n_nodes=1000))
+    world = World(resolve("stationary", "routing", queue_capacity=1_000_000, n_nodes=1000, n_requests=None))
     with pytest.raises(EdgeGymInputError, match=r"queue_capacity.* = 1000000: must be small enough for 64 GiB"):
         world.allocate(8)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_baselines.common import cheapest
 from edge_gym.policy import Context
 
 # A request delays those it meets and those that come while it stays. The oracle knows only the first: they count for
@@ -24,6 +25,6 @@ class Oracle:
         """Nothing to forget."""
 
     def act(self, obs: np.ndarray, action_mask: np.ndarray, context: Context) -> np.ndarray:
-        """Smallest weighted latency, declining included; ties go to the first."""
+        """Smallest weighted latency; ties go to the first. Like the heuristics, it declines only if it must."""
         own_s, inflicted_s = context.privileged.foresee()
-        return (own_s + INFLICTED_WEIGHT * inflicted_s).argmin(axis=1)
+        return cheapest((own_s + INFLICTED_WEIGHT * inflicted_s)[:, :-1], action_mask)

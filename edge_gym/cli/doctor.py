@@ -80,7 +80,7 @@ def _extras() -> Iterator[Finding]:
         try:
             yield Finding("ok", f"extra '{extra}': {package} {version(package)}")
         except PackageNotFoundError:
-            advice = f"if you want it: python -m pip install -c constraints.txt 'edge-gym[{extra}]'"
+            advice = f"if you want it: python -m pip install -c constraints.txt -e '.[{extra}]'"
             yield Finding("note", f"extra '{extra}' is not installed", advice)
 
 

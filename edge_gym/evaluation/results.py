@@ -36,6 +36,18 @@ class Results:
         scenarios = dict.fromkeys(row["scenario"] for row in self.rows)
         return {"rows": [row for name in scenarios for row in self._scenario(name)]}
 
+    def __str__(self) -> str:
+        """The table as plain text, wide enough for every column."""
+        import io
+
+        from rich.console import Console
+
+        from edge_gym.evaluation.report import print_leaderboard
+
+        out = io.StringIO()
+        print_leaderboard(Console(file=out, width=140), self.summary()["rows"])
+        return out.getvalue()
+
     def table(self) -> Table:
         """The summary as a rich table for people."""
         from edge_gym.evaluation.report import rich_table

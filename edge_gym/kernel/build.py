@@ -65,7 +65,7 @@ class World:
         reports = 0
         if scenario.telemetry.age_s > 0:
             reports = int(2 * self.rate_per_s * scenario.telemetry.age_s) + 64
-        self.n_jobs = int(node["limit"].sum()) + 1 + reports
+        self.n_jobs = int(min(node["limit"].sum() + reports, scenario.n_requests or math.inf)) + 1
 
     def __deepcopy__(self, memo: dict) -> World:
         """Copies of an environment share the world: it is read only."""

@@ -292,6 +292,7 @@ def complete(params, row, n, now):
     slots[node["finish_slot"]] = slots[node["running"] - 1]
     count_running(params, row, n, -1)
     release_model(params, row, n, job["model"])
+    row.pair[n, job["model"]]["used_ns"] = now
     start_ready(params, row, n, now)
     rerate(row, n, now)
     refresh_due(row, n)

@@ -98,7 +98,7 @@ def begin_piece(params, world, now):
     if rules["arrival_kind"] == MMPP:
         mean = rules["burst_mean_s"] if world["phase"] % 2 == 1 else rules["calm_mean_s"]
         key = random.stream_key(world["seed"], random.PHASE, 0)
-        world["phase_until_ns"] = now + int(random.exponential(key, world["phase"] + 1) * mean * SECOND)
+        world["phase_until_ns"] = later(now, random.exponential(key, world["phase"] + 1) * mean)
     elif rules["arrival_kind"] == DIURNAL:
         # Multiples of the piece, not sums: the grid must not drift.
         world["phase_until_ns"] = int((world["phase"] + 1) * rules["period_s"] / DIURNAL_PIECES * SECOND)
@@ -125,13 +125,21 @@ def schedule_arrival(params, row):
     if world["arrived"] < rules["n_requests"]:
         if rules["arrival_kind"] == TRACE_FILE:
             at = next_in_trace(params, world)
+            beyond = at != NEVER and at > rules["horizon_ns"]  # a trace that has ended stops with its last request
         else:
             at = next_in_process(params, world, last)
-        if at > rules["horizon_ns"]:
+            beyond = at > rules["horizon_ns"]
+        if beyond:
             at, last = NEVER, rules["horizon_ns"]
     world["next_arrival_ns"] = at
     if at == NEVER:
         world["stop_ns"] = last + rules["drain_ns"]
+
+
+@jit_row
+def later(at, seconds):
+    """The time `seconds` after `at`, or NEVER if that is beyond every horizon (and might not fit in 64 bits)."""
+    return at + int(seconds * SECOND + 0.5) if seconds < 4e9 else NEVER
 
 
 @jit_row
@@ -141,10 +149,10 @@ def next_in_process(params, world, at):
     while True:
         rate = rate_now(params, world)
         if world["phase_until_ns"] == NEVER:
-            return at + int(hazard / rate * SECOND + 0.5)
+            return later(at, hazard / rate)
         room = (world["phase_until_ns"] - at) / SECOND * rate
         if hazard <= room:
-            return at + int(hazard / rate * SECOND + 0.5)
+            return later(at, hazard / rate)
         hazard -= room
         at = world["phase_until_ns"]
         if at > params.rules[0]["horizon_ns"]:
@@ -187,7 +195,7 @@ def draw_request(params, row, j):
     forecast = units
     if rules["forecast_sigma"] > 0.0:
         noise = random.normal(world["forecast_key"], i)
-        forecast = int(units * math.exp(rules["forecast_sigma"] * noise) + 0.5)
+        forecast = int(min(units * math.exp(rules["forecast_sigma"] * noise), 1e9) + 0.5)
     job[j]["id"] = i
     job[j]["site"] = pick(params.site, random.uniform(world["site_key"], i))
     job[j]["model"] = m

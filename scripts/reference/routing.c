@@ -444,6 +444,7 @@ static void complete(const Sim *s, World *w, int n) {
     Job *job = &w->job[j];
     job->share_s = slot[node->finish_slot].share_s;
     slot[node->finish_slot] = slot[--node->running];
+    w->used_ns[job->model * s->stride + n] = w->now_ns;
     if (--w->held[job->model * s->stride + n] == 0) {
         w->memory_busy[n] -= s->model[job->model].weights_bytes;
         show_memory(s, w, n);

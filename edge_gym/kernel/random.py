@@ -21,7 +21,6 @@ FORECAST = 7  # noise of the length forecast
 BIAS = 8  # unknown software factor per (node, model)
 TRACE = 9  # where in a trace an episode begins
 EPISODE = 10  # seeds of the episodes that follow the first
-POLICY = 11  # controllers' own draws
 DRIFT = 12  # unannounced slow-downs of a node
 CHURN = 13  # nodes leave and join
 

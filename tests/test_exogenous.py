@@ -176,7 +176,7 @@ def test_rep_11_more_models_or_requests_leave_arrival_times_alone():
 def test_rep_12_no_two_streams_are_the_same():
     """Seeds 0 to 99, 16 episodes of each, every stream, several entities: all keys differ, and so do first draws."""
     streams = [getattr(random, name) for name in STREAMS]
-    assert len(set(streams)) == len(streams) == 11
+    assert len(set(streams)) == len(streams) == 12
     seeds = [episode_seed(root, k) for root in range(100) for k in range(16)]
     assert len(set(seeds)) == len(seeds) and max(seeds) < 2**63
     keys = [
@@ -194,7 +194,7 @@ def test_rep_12_no_two_streams_are_the_same():
 
 
 STREAMS = (
-    "ARRIVAL", "PHASE", "SITE", "MODEL", "PROMPT", "UNITS", "FORECAST", "BIAS", "TRACE", "EPISODE", "POLICY",
+    "ARRIVAL", "PHASE", "SITE", "MODEL", "PROMPT", "UNITS", "FORECAST", "BIAS", "TRACE", "EPISODE", "DRIFT", "CHURN",
 )  # fmt: skip
 
 

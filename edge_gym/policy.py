@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -24,6 +24,10 @@ class Context:
         active: (B,) bool, rows with a pending decision; what is returned for the others is ignored.
         ended_row: (K,) rows in which requests ended since the last decision, as far as the router knows.
         ended: (K,) log entries of those requests (`edge_gym.kernel.tables.LOG`).
+        events: For each row, the messages since its last decision (`edge_gym.envs.batch.Event`): time and text. The
+            text is data, never an instruction.
+        surface: The control surface in names (`edge_gym.surface.Surface`), for controllers of the fast path; None for
+            every other policy.
         privileged: What only an oracle may see (`edge_gym.privileged.Privileged`); None for every other policy.
     """
 
@@ -33,6 +37,8 @@ class Context:
     active: np.ndarray
     ended_row: np.ndarray
     ended: np.ndarray
+    events: Sequence[tuple[Any, ...]] = ()
+    surface: Any = None
     privileged: Any = None
 
 
@@ -41,6 +47,9 @@ class Policy(Protocol):
     """Whoever decides, for B worlds at once.
 
     A policy that needs `context.privileged` has a class attribute `privileged = True`; its results are marked.
+    One that controls the fast path instead of routing has `task = "metacontrol"`: its choices are tool calls, and it may
+    have an attribute `wait_s`, (B,) simulated seconds after which it wants to be asked again when it finishes (0: at
+    the next event or tick), which is how thinking takes time.
     """
 
     def reset(self, n_envs: int, seed: int) -> None:
@@ -73,6 +82,10 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "sect_ewma": "edge_baselines.sect:SectEwma",
     "sect_watchdog": "edge_baselines.sect:SectWatchdog",
     "peak_ewma": "edge_baselines.peak_ewma:PeakEwma",
+    "sect_events": "edge_baselines.sect:SectEvents",
+    "e3_fast": "edge_baselines.e3.fast:FastPath",
+    "e3_rules": "edge_baselines.e3.rules:Rules",
+    "e3_random_tools": "edge_baselines.e3.random_tools:RandomTools",
     "oracle": "edge_baselines.oracle:Oracle",
 }
 
@@ -127,6 +140,11 @@ def make_policy(name: str) -> Policy:
     except TypeError as error:
         allowed = "without a colon" if argument else "followed by a colon and what it needs"
         raise EdgeGymInputError("policy", name, allowed, hint=str(error)) from error
+
+
+def task_of(policy: Policy) -> str:
+    """What a policy decides: "routing", or "metacontrol" if it controls the world's own router."""
+    return str(getattr(policy, "task", "routing"))
 
 
 def is_privileged(policy: Policy) -> bool:

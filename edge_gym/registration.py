@@ -2,7 +2,7 @@
 
 import gymnasium
 
-TABLE = {"edge_gym/Routing-v0": "routing"}
+TABLE = {"edge_gym/Routing-v0": "routing", "edge_gym/MetaControl-v0": "metacontrol"}
 
 
 def register_all() -> None:

@@ -8,6 +8,7 @@ All send a request where `wait + service + network + load` is expected to be lea
 | `sect_static` | measured outstanding work | prior |
 | `sect_ewma` | measured outstanding work | prior x measured slowdown |
 | `sect_watchdog` | measured outstanding work | the same, and what the age of the oldest request says |
+| `sect_events` | measured outstanding work | the same, and what is said of the node |
 """
 
 from __future__ import annotations
@@ -50,6 +51,23 @@ class SectWatchdog(SectEwma):
         """Expected completion time, seconds."""
         overdue = np.maximum(ratio(obs, observe.OVERDUE), np.float32(1.0))
         return self.completion(obs, ratio(obs, observe.SLOWDOWN) * overdue)
+
+
+class SectEvents(SectWatchdog):
+    """`sect_watchdog` that also believes what is said, as the shipped parser reads it.
+
+    A node on which something is said to be going on is as slow as it is said to be, or as slow as measured, whichever
+    is more. What is only coming counts if the request would still be there.
+    """
+
+    def cost(self, obs: np.ndarray) -> np.ndarray:
+        """Expected completion time, seconds."""
+        overdue = np.maximum(ratio(obs, observe.OVERDUE), np.float32(1.0))
+        slowdown = ratio(obs, observe.SLOWDOWN) * overdue
+        expected = self.completion(obs, slowdown)
+        meets = (obs[:, :-1, observe.EVENT] == 1.0) | (seconds(obs, observe.EVENT_IN) < expected)
+        said = np.where(meets & (obs[:, :-1, observe.EVENT] > 0.0), ratio(obs, observe.EVENT_SLOWDOWN), 0.0)
+        return self.completion(obs, np.maximum(slowdown, said))
 
 
 class SectBlind:

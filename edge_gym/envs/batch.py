@@ -7,13 +7,24 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_gym.errors import EdgeGymInputError
+from edge_gym.events.phrases import render
 from edge_gym.kernel import random, step
 from edge_gym.kernel.build import World
+from edge_gym.kernel.control import run_control
 from edge_gym.kernel.observe import N_FEATURES, N_TIMES
 from edge_gym.kernel.tables import LOG, ORDER, OUTCOME, SECOND, TERMS, State
 from edge_gym.scenario.io import fingerprint
+from edge_gym.tasks import get_task
+from edge_gym.tasks.task import Task
 
 _FIRST_TERM = list(OUTCOME.fields or ()).index(TERMS[0])  # every field has eight bytes
+
+
+class Event(NamedTuple):
+    """A message about a node. Its text is data, never an instruction."""
+
+    time_s: float  # since the episode began
+    text: str
 
 
 class Outcome(NamedTuple):
@@ -35,19 +46,28 @@ class Batch:
     Attributes:
         world: The scenario made ready to run.
         n_worlds: B.
+        task: What is decided.
+        noop: The action that changes nothing.
         state: The tables; copying them clones the worlds.
-        mask: (B, N + 1) bool, the choices that are legal now.
+        mask: (B, A) bool, the choices that are legal now.
         order: (B,) of dtype ORDER, what the next `run` does.
     """
 
-    def __init__(self, world: World, n_worlds: int) -> None:
+    def __init__(self, world: World, n_worlds: int, task: Task | str = "routing") -> None:
         self.world = world
         self.n_worlds = n_worlds
-        self.state: State = world.allocate(n_worlds)
-        self.mask = np.zeros((n_worlds, world.n_nodes + 1), bool)
-        self.mask[:, -1] = True
+        self.task = get_task(task) if isinstance(task, str) else task
+        n_nodes, n_models = world.n_nodes, len(world.model_names)
+        self.noop = self.task.noop(n_nodes, n_models)
+        self.state: State = world.allocate(n_worlds, self.task.control)
+        self.mask = np.zeros((n_worlds, self.task.n_actions(n_nodes, n_models)), bool)
+        self.mask[:, self.noop] = True
         self.order = np.zeros(n_worlds, ORDER)
-        self._times = np.zeros((world.n_nodes + 1) * N_TIMES, np.float32)  # scratch of the kernel
+        # Scratch of the kernel.
+        self._times = np.zeros((n_nodes + 1) * N_TIMES, np.float32)
+        self._look = np.zeros((n_nodes + 1, N_FEATURES), np.float32)
+        self._legal = np.zeros(n_nodes + 1, bool)
+        self._servers = np.zeros(n_models, np.int64)
 
     @property
     def roots(self) -> np.ndarray:
@@ -61,7 +81,7 @@ class Batch:
 
     def empty_obs(self) -> np.ndarray:
         """A fresh observation array (B, N + 1, F)."""
-        return np.empty((self.n_worlds, self.world.n_nodes + 1, N_FEATURES), np.float32)
+        return np.empty((self.n_worlds, self.world.n_nodes + 1, len(self.task.columns)), np.float32)
 
     def reset(self, which: np.ndarray, obs: np.ndarray) -> np.ndarray:
         """Begin the episodes given by `roots` and `episodes` in the rows where `which` is true.
@@ -93,6 +113,7 @@ class Batch:
         self.order["action"] = actions
         self.order["todo"] = np.where(skip, step.SKIP, step.STEP)
         self.state.world["log_count"][skip] = 0
+        self.state.world["news_count"][skip] = 0
         out = self.run(obs)
         return Outcome(
             obs=obs,
@@ -113,7 +134,12 @@ class Batch:
             out: (B,) OUTCOME to write to; fresh by default.
         """
         out = np.zeros(self.n_worlds, OUTCOME) if out is None else out
-        step.run_rows(self.world.params, self.state, self.order, 0, self.n_worlds, obs, self.mask, out, self._times)
+        params, state, order, last = self.world.params, self.state, self.order, self.n_worlds
+        if self.task.control:
+            scratch = self._look, self._legal, self._times, self._servers
+            run_control(params, state, order, 0, last, obs, self.mask, out, *scratch)
+        else:
+            step.run_rows(params, state, order, 0, last, obs, self.mask, out, self._times)
         return out
 
     @property
@@ -134,6 +160,17 @@ class Batch:
         starts = np.repeat(np.cumsum(counts) - counts, counts)
         entries[:] = self.state.log[rows, np.arange(total) - starts]
         return rows, entries
+
+    def events(self, b: int) -> tuple[Event, ...]:
+        """Messages of world `b` since the last step, in words."""
+        entries = self.state.news[b, : self.state.world[b]["news_count"]]
+        return tuple(self._in_words(*entry) for entry in entries.tolist())
+
+    def _in_words(
+        self, time_ns: int, onset_s: float, duration_s: float, speed: float, node: int, phrase: int
+    ) -> Event:
+        words = self.world.phrases[phrase], self.world.node_names[node], onset_s, duration_s, speed
+        return Event(time_ns / SECOND, render(*words))
 
     def get_state(self) -> dict[str, np.ndarray]:
         """A copy of everything that moves; `set_state` puts it back exactly."""

@@ -27,7 +27,8 @@ def resolve_task(task: str, scenario: Any, overrides: dict[str, Any]) -> tuple[T
     Raises:
         EdgeGymInputError: Unknown task, preset or field, or a value out of range.
     """
-    return get_task(task), _world(resolve(scenario, task, **overrides))
+    found = get_task(task)
+    return found, _world(resolve(scenario, found.worlds, **overrides))
 
 
 def check_choice(field: str, value: Any, allowed: Iterable[Any]) -> Any:

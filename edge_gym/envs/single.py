@@ -12,7 +12,6 @@ from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import check_choice, check_options, check_seed, clear, resolve_task
 from edge_gym.errors import ClosedEnv, EpisodeOver, InvalidAction, ResetNeeded, show
 from edge_gym.kernel import step as kernel
-from edge_gym.kernel.observe import N_FEATURES
 from edge_gym.kernel.tables import OUTCOME, TERMS
 from edge_gym.render import frame, text_frame
 
@@ -47,11 +46,11 @@ class EdgeEnv(gymnasium.Env):
         self.render_mode = check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.task, self.world = resolve_task(task, scenario, overrides)
         self.observation_space = self.task.observation_space(self.world.n_nodes)
-        self.action_space = self.task.action_space(self.world.n_nodes)
-        self.batch = Batch(self.world, 1)
+        self.action_space = self.task.action_space(self.world.n_nodes, len(self.world.model_names))
+        self.batch = Batch(self.world, 1, self.task)
         self._phase = "new"  # new, running, over, closed
         self._out = np.zeros(1, OUTCOME)
-        self._shape = (1, self.world.n_nodes + 1, N_FEATURES)
+        self._shape = (1, self.world.n_nodes + 1, len(self.task.columns))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -110,7 +109,7 @@ class EdgeEnv(gymnasium.Env):
         return obs[0], reward, False, truncated, info
 
     def action_masks(self) -> np.ndarray:
-        """(N + 1,) bool, the choices that are legal now."""
+        """(A,) bool, the choices that are legal now."""
         return self.batch.mask[0].copy()
 
     def get_state(self) -> dict[str, Any]:
@@ -156,14 +155,14 @@ class EdgeEnv(gymnasium.Env):
             action = action[()]  # what Stable-Baselines3's `predict` returns
         if isinstance(action, bool) or not isinstance(action, int | np.integer):
             raise InvalidAction(f"action = {show(action)}: must be an int in {self.action_space}")
-        if not 0 <= action <= self.world.n_nodes:
+        if not 0 <= action < self.batch.mask.shape[1]:
             raise InvalidAction(f"action = {show(action)}: must be in {self.action_space}")
         if self.batch.mask[0, action]:
             return int(action), False
         if self.illegal == "raise":
             legal = np.flatnonzero(self.batch.mask[0]).tolist()
             raise InvalidAction(f"action = {action}: is masked out in {self.action_space}; legal now: {clear(legal)}")
-        return self.world.n_nodes, True
+        return self.batch.noop, True
 
     def _run(self, obs: np.ndarray) -> tuple[float, bool, dict[str, Any]]:
         """Carry out the order; reward, truncated and info of it."""
@@ -173,6 +172,7 @@ class EdgeEnv(gymnasium.Env):
             "reward_terms": dict(zip(TERMS, terms, strict=True)),
             "dt_s": dt_s,
             "time_s": time_s,
+            "events": self.batch.events(0),
             "seed": seed,
         }
         return reward, done == 1, info

@@ -58,10 +58,10 @@ class EdgeVectorEnv(VectorEnv):
         self.task, self.world = resolve_task(task, scenario, overrides)
         self.num_envs = int(num_envs)
         self.single_observation_space = self.task.observation_space(self.world.n_nodes)
-        self.single_action_space = self.task.action_space(self.world.n_nodes)
+        self.single_action_space = self.task.action_space(self.world.n_nodes, len(self.world.model_names))
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self.batch = Batch(self.world, self.num_envs)
+        self.batch = Batch(self.world, self.num_envs, self.task)
         self.copy = copy
         self._mode = mode
         self._buffers = [] if copy else [self.batch.empty_obs(), self.batch.empty_obs()]
@@ -138,7 +138,7 @@ class EdgeVectorEnv(VectorEnv):
         return out.obs, out.reward, np.zeros(self.num_envs, bool), out.done.copy(), info
 
     def action_masks(self) -> np.ndarray:
-        """(B, N + 1) bool, the choices that are legal now."""
+        """(B, A) bool, the choices that are legal now."""
         return self.batch.mask.copy()
 
     def get_state(self) -> dict[str, np.ndarray]:
@@ -207,8 +207,8 @@ class EdgeVectorEnv(VectorEnv):
             raise InvalidAction(f"actions = {shown}: must be {self.num_envs} integers in {self.single_action_space}")
         choices = choices.astype(np.int64)
         if over.any():
-            choices[over] = self.world.n_nodes
-        outside = (choices < 0) | (choices > self.world.n_nodes)
+            choices[over] = self.batch.noop
+        outside = (choices < 0) | (choices >= self.batch.mask.shape[1])
         if outside.any():
             b = int(outside.argmax())
             raise InvalidAction(f"actions[{b}] = {choices[b]}: must be in {self.single_action_space}")
@@ -218,7 +218,7 @@ class EdgeVectorEnv(VectorEnv):
                 b = int(invalid.argmax())
                 legal = np.flatnonzero(self.batch.mask[b]).tolist()
                 raise InvalidAction(f"actions[{b}] = {choices[b]}: is masked out; legal now: {clear(legal)}")
-            choices[invalid] = self.world.n_nodes
+            choices[invalid] = self.batch.noop
         return choices, invalid
 
     def _next_obs(self) -> np.ndarray:
@@ -249,6 +249,17 @@ class EdgeVectorEnv(VectorEnv):
             "_dt_s": rows,
             "time_s": time_s,
             "_time_s": rows,
+            "events": self._events(rows),
+            "_events": rows,
             "seed": seed,
             "_seed": rows,
         }
+
+    def _events(self, rows: np.ndarray) -> np.ndarray:
+        """(B,) object: the messages of each row, mostly none."""
+        found = np.empty(self.num_envs, object)
+        found.fill(())
+        for b in np.flatnonzero(self.batch.state.world["news_count"]):
+            if rows[b]:
+                found[b] = self.batch.events(b)
+        return found

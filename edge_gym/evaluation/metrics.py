@@ -7,7 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_gym.errors import EdgeGymError
-from edge_gym.kernel.tables import COMPLETED, DROPPED, REJECTED, SECOND, TERMS, TOKENS, UNFINISHED
+from edge_gym.kernel.tables import (
+    COMPLETED,
+    DROPPED,
+    REJECTED,
+    SECOND,
+    STUTTER_FOREGROUND,
+    STUTTER_GAP,
+    TERMS,
+    TOKENS,
+    UNFINISHED,
+)
 from edge_gym.scenario import RewardWeights
 
 TOLERANCE = 1e-9  # relative, between the rewards and what the log says
@@ -25,6 +35,11 @@ METRICS = (
     "slo_attainment",
     "goodput_per_s",
     "stutter_share",
+    "stutter_foreground_share",
+    "stutter_gap_share",
+    "healthy_masked_share",
+    "tool_calls",
+    "interventions",
     "rejected",
     "dropped",
     "unfinished",
@@ -51,6 +66,9 @@ class Episode:
         reward: Summed reward.
         arrived: Requests that arrived, as the world counted them.
         makespan_s: Simulated seconds from the beginning to the end.
+        masked_s: Time integral of the share of the pool's capacity that was healthy and closed.
+        calls: Tool calls of a controller of the fast path.
+        interventions: Calls the guards refused, and gates they opened.
     """
 
     log: np.ndarray
@@ -58,6 +76,9 @@ class Episode:
     reward: float
     arrived: int
     makespan_s: float
+    masked_s: float = 0.0
+    calls: int = 0
+    interventions: int = 0
 
 
 def episode_metrics(episode: Episode, model_kind: np.ndarray) -> dict[str, float | int | None]:
@@ -74,7 +95,7 @@ def episode_metrics(episode: Episode, model_kind: np.ndarray) -> dict[str, float
     total = {name: -float(value) for name, value in zip(TERMS, episode.terms, strict=True)}
     completed = log["outcome"] == COMPLETED
     in_time = completed & (log["late"] == 0)
-    stuttered = completed & (log["stutter"] == 1)
+    stuttered = {bits: completed & (log["stutter"] & bits != 0) for bits in (1, 2, 3)}
     llm = log[completed & (model_kind[log["model"]] == TOKENS)]
     latency_s = log["latency_ns"] / SECOND
     ttft_s = (llm["first_ns"] - llm["arrive_ns"]) / SECOND
@@ -91,7 +112,12 @@ def episode_metrics(episode: Episode, model_kind: np.ndarray) -> dict[str, float
         "tpot_mean_s": _mean(tpot_s),
         "slo_attainment": _share(in_time.sum(), n),
         "goodput_per_s": _share(in_time.sum(), makespan_s),
-        "stutter_share": _share(stuttered.sum(), n),
+        "stutter_share": _share(stuttered[STUTTER_GAP | STUTTER_FOREGROUND].sum(), n),
+        "stutter_foreground_share": _share(stuttered[STUTTER_FOREGROUND].sum(), n),
+        "stutter_gap_share": _share(stuttered[STUTTER_GAP].sum(), n),
+        "healthy_masked_share": _share(episode.masked_s, makespan_s),
+        "tool_calls": episode.calls,
+        "interventions": episode.interventions,
         "rejected": count[REJECTED],
         "dropped": count[DROPPED],
         "unfinished": count[UNFINISHED],
@@ -141,7 +167,7 @@ def check_episode(episode: Episode, weights: RewardWeights) -> None:
         "latency": -sum(log["latency_ns"].tolist()) / SECOND,  # Python integers: exact
         "slo_miss": -int((log["late"] | ~served).sum()),
         "drop": -int((~served).sum()),
-        "stutter": -int(log["stutter"][served].sum()),
+        "stutter": -int((log["stutter"][served] != 0).sum()),
     }
     expected = sum(getattr(weights, name) * value for name, value in {**terms, **from_log}.items())
     pairs = [(name, terms[name], value) for name, value in from_log.items()]

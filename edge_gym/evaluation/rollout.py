@@ -15,8 +15,9 @@ from edge_gym.envs.batch import Batch, Outcome
 from edge_gym.errors import EdgeGymError, show
 from edge_gym.evaluation.metrics import Episode
 from edge_gym.kernel.build import World
-from edge_gym.kernel.tables import LOG, TERMS
-from edge_gym.policy import Context, Policy, is_privileged
+from edge_gym.kernel.tables import LOG, SECOND, TERMS
+from edge_gym.policy import Context, Policy, is_privileged, task_of
+from edge_gym.surface import Surface
 
 STREAM = 0x706F6C69  # sets the policies' draws apart from every other use of a world's seed
 
@@ -79,7 +80,8 @@ class _Turn:
     def __init__(self, world: World, policy: Policy, name: str, seeds: Sequence[int], rows: np.ndarray) -> None:
         self.policy, self.name, self.rows = policy, name, rows
         self.active = rows.copy()
-        self.batch = Batch(world, len(seeds))
+        self.batch = Batch(world, len(seeds), task_of(policy))
+        self.surface = Surface(self.batch) if self.batch.task.control else None
         self.batch.roots[:] = np.array(seeds, np.uint64)
         self.privileged = _privileged_view(policy, self.batch)
         self.terms, self.reward = np.zeros((len(seeds), len(TERMS))), np.zeros(len(seeds))
@@ -94,6 +96,7 @@ class _Turn:
         dt_s, begun = np.zeros(batch.n_worlds), active.copy()
         while active.any():
             choices = self._decide(obs, dt_s, begun)
+            self._set_waits()
             out = batch.step(choices, ~active, _blank(batch))
             self._book(out)
             if out.done.any():
@@ -109,7 +112,8 @@ class _Turn:
         log = log[np.argsort(row, kind="stable")]
         ends = np.cumsum(np.bincount(row, minlength=self.batch.n_worlds))
         logs = np.split(log, ends[:-1])
-        arrived, time_s = self.batch.state.world["arrived"], self.batch.time_s
+        world, time_s = self.batch.state.world, self.batch.time_s
+        arrived, masked_s = world["arrived"], world["masked_s"]
         return [
             Episode(
                 log=logs[b],
@@ -117,6 +121,9 @@ class _Turn:
                 reward=float(self.reward[b]),
                 arrived=int(arrived[b]),
                 makespan_s=float(time_s[b]),
+                masked_s=float(masked_s[b]),
+                calls=int(world["calls"][b]),
+                interventions=int(world["interventions"][b]),
             )
             for b in np.flatnonzero(self.rows)
         ]
@@ -132,6 +139,8 @@ class _Turn:
             active=active.copy(),
             ended_row=ended_row.copy(),
             ended=ended.copy(),
+            events=[batch.events(b) if n and active[b] else () for b, n in enumerate(self._news())],
+            surface=self.surface,
             privileged=self.privileged,
         )
         began = time.perf_counter()
@@ -140,6 +149,14 @@ class _Turn:
             self.decide_s += time.perf_counter() - began
             self.decisions += int(active.sum())
         return self._check(answer)
+
+    def _news(self) -> list[int]:
+        return self.batch.state.world["news_count"].tolist()
+
+    def _set_waits(self) -> None:
+        wait_s = getattr(self.policy, "wait_s", None)
+        if self.batch.task.control and wait_s is not None:
+            self.batch.order["wait_ns"] = np.rint(np.maximum(wait_s, 0.0) * SECOND).astype(np.int64)
 
     def _call(self, method: str, *arguments: Any) -> Any:
         try:
@@ -157,11 +174,11 @@ class _Turn:
         if choices.shape != active.shape or choices.dtype.kind not in "iu":
             found = f"{type(answer).__name__} of shape {choices.shape} and dtype {choices.dtype}"
             raise EdgeGymError(f"policy '{self.name}' returned {found}: must be {len(active)} integers")
-        decline = batch.mask.shape[1] - 1
+        noop, n_actions = batch.noop, batch.mask.shape[1]
         # Unsigned numbers beyond int64 would wrap around into legal ones.
-        choices = np.where(active, np.minimum(choices, decline + 1), decline).astype(np.int64)
-        legal = (choices >= 0) & (choices <= decline)
-        legal &= batch.mask[np.arange(len(active)), np.where(legal, choices, decline)]
+        choices = np.where(active, np.minimum(choices, n_actions), noop).astype(np.int64)
+        legal = (choices >= 0) & (choices < n_actions)
+        legal &= batch.mask[np.arange(len(active)), np.where(legal, choices, noop)]
         wrong = np.flatnonzero(active & ~legal)
         if len(wrong):
             b = int(wrong[0])

@@ -13,7 +13,7 @@ from edge_gym.envs.common import check_seed, resolve_task
 from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable
 from edge_gym.evaluation.metrics import check_episode, episode_metrics
 from edge_gym.evaluation.rollout import roll_out
-from edge_gym.policy import POLICIES, Policy, is_privileged, make_policy
+from edge_gym.policy import POLICIES, Policy, is_privileged, make_policy, task_of
 from edge_gym.scenario import Scenario
 from edge_gym.scenario.io import fingerprint
 
@@ -33,6 +33,7 @@ class Shard:
         target: What the registry has under its name, for worker processes; None if the registry finds it itself.
         given: The policy itself, if the caller gave an object.
         privileged: Whether the policy sees what only an oracle may see.
+        decides: The task whose decisions the policy takes: that of the shard, or "metacontrol" on the same worlds.
         seeds: Seeds of the worlds.
         batch_size: How many worlds run at the same time.
     """
@@ -44,6 +45,7 @@ class Shard:
     target: Any
     given: Policy | None
     privileged: bool
+    decides: str
     seeds: tuple[int, ...]
     batch_size: int
 
@@ -72,6 +74,9 @@ def plan(
     if not entries:
         raise EdgeGymInputError("policies", entries, "at least one policy")
     _check_unique("policies", [name for name, *_ in entries])
+    for name, *_, decides in entries:
+        if decides not in (task, "metacontrol"):
+            raise EdgeGymInputError("policies", name, f"policies that decide {task}", hint=f"it decides {decides}")
     chunks = [worlds[first : first + SHARD] for first in range(0, len(worlds), SHARD)]
     return [
         Shard(
@@ -82,11 +87,12 @@ def plan(
             target=target,
             given=policy,
             privileged=privileged,
+            decides=decides,
             seeds=chunk,
             batch_size=int(batch_size),
         )
         for one, digest in [(one, fingerprint(one)) for one in scenarios]
-        for name, target, policy, privileged in entries
+        for name, target, policy, privileged, decides in entries
         for chunk in chunks
     ]
 
@@ -145,16 +151,17 @@ def check_sendable(shards: list[Shard]) -> None:
             raise EdgeGymInputError("policies", shard.policy, allowed, hint=str(error)) from None
 
 
-def _entry(policy: Any) -> tuple[str, Any, Policy | None, bool]:
-    """Name, registry target, the object if one was given, and whether it is privileged."""
+def _entry(policy: Any) -> tuple[str, Any, Policy | None, bool, str]:
+    """Name, registry target, the object if one was given, whether it is privileged, and what it decides."""
     if isinstance(policy, str):
-        return policy, POLICIES.get(policy.partition(":")[0]), None, is_privileged(_made(policy))
+        made = _made(policy)
+        return policy, POLICIES.get(policy.partition(":")[0]), None, is_privileged(made), task_of(made)
     if isinstance(policy, type) or not isinstance(policy, Policy):
         raise EdgeGymInputError("policies", policy, "names or objects with the methods reset and act")
     name = getattr(policy, "name", type(policy).__name__)
     if not isinstance(name, str) or not name:
         raise EdgeGymInputError("policies", policy, "policies whose name is a string")
-    return name, None, policy, is_privileged(policy)
+    return name, None, policy, is_privileged(policy), task_of(policy)
 
 
 def _made(name: str) -> Policy:

@@ -45,7 +45,8 @@ def run_all(shards: list[Shard], done: set[str], n_workers: int, progress: bool)
 
 
 def _in_processes(todo: list[Shard], n_workers: int) -> Iterator[Finished]:
-    _warm_up(todo[0])
+    for shard in {shard.decides: shard for shard in todo}.values():
+        _warm_up(shard)
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn"), _begin_worker)
     waiting = {}
@@ -74,9 +75,9 @@ def _unfinished(waiting: dict[Any, Shard]) -> str:
 
 def _warm_up(shard: Shard) -> None:
     """Compile the kernel once here, so that the workers find it in the cache instead of all compiling it."""
-    batch = Batch(resolve_task(shard.task, shard.scenario, {})[1], 1)
+    batch = Batch(resolve_task(shard.task, shard.scenario, {})[1], 1, shard.decides)
     batch.reset(np.ones(1, bool), batch.empty_obs())
-    batch.step(np.array([batch.world.n_nodes]), np.zeros(1, bool))
+    batch.step(np.array([batch.noop]), np.zeros(1, bool))
 
 
 def _begin_worker() -> None:

@@ -16,6 +16,7 @@ def advance_clock(row, at):
     world["energy_j"] += elapsed * world["power_w"]
     world["cost_usd"] += elapsed * world["price_per_s"]
     world["imbalance_s"] += elapsed * world["spread"]
+    world["masked_s"] += elapsed * world["closed_share"]
     world["now_ns"] = at
 
 

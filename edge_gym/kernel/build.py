@@ -9,11 +9,13 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
 from edge_gym.errors import EdgeGymInputError
+from edge_gym.events.phrases import ACTIVITIES
 from edge_gym.network.topology import Network, build_topology
 from edge_gym.scenario import Law, Scenario
 from edge_gym.trace import Trace, read_trace
 
 from . import tables
+from .phrases import build_phrases
 from .tables import SECOND, Params, State
 from .workload import draw_counts
 
@@ -34,12 +36,18 @@ class World:
         rate_per_s: Mean arrival rate, requests per second.
         capacity_per_s: Largest rate any routing could sustain at nominal speed, requests per second.
         n_nodes: Number of nodes; the number of choices is one more.
+        node_names: What the nodes are called in texts: their type and number.
+        model_names: What the models are called.
+        phrases: What can be said in this scenario; messages name them by number.
         n_jobs: Rows of the job table: what can be outstanding, one subject, and what waits to be reported.
     """
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.n_nodes = scenario.pool.n_nodes
+        types = scenario.pool.device_types
+        self.node_names = tuple(f"{types[n % len(types)]}-{n}" for n in range(self.n_nodes))
+        self.model_names = tuple(w.model for w in scenario.workloads)
         self.network: Network = build_topology(scenario.topology, self.n_nodes)
         trace = read_trace(scenario.arrivals.trace_path) if scenario.arrivals.trace_path else None
         quantiles: list[float] = []
@@ -49,18 +57,25 @@ class World:
         quantile = np.array(quantiles or [0.0])
         work_s = _mean_work_s(model, service, quantile, trace)
         self.capacity_per_s = _capacity_per_s(node, model, service, work_s)
+        _mark_capacity(node, model, service, work_s)
+        link = _link_table(scenario, self.network)
+        delay = np.where(link["reachable"] == 1, link["delay_ns"], tables.NEVER)
+        node["home"] = delay.argmin(axis=0)
         self.rate_per_s = _mean_rate_per_s(scenario, self.capacity_per_s, trace)
         rules = _rules(scenario, self.rate_per_s, trace)
+        self.phrases, phrase, run = build_phrases(scenario)
         self.params = Params(
             rules=rules,
             node=node,
             model=model,
             service=service,
-            link=_link_table(scenario, self.network),
+            link=link,
             site=np.cumsum(self.network.site_share / self.network.site_share.sum()),
             trace=_trace_table(trace),
             quantile=quantile,
             change=_change_table(scenario),
+            phrase=phrase,
+            run=run,
         )
         reports = 0
         if scenario.telemetry.age_s > 0:
@@ -71,22 +86,28 @@ class World:
         """Copies of an environment share the world: it is read only."""
         return self
 
-    def allocate(self, n_worlds: int) -> State:
+    def allocate(self, n_worlds: int, control: bool = False) -> State:
         """Zeroed state tables for `n_worlds` worlds of this scenario.
+
+        Args:
+            n_worlds: Number of worlds.
+            control: For a controller of the fast path: room for calibration requests, and for many ends in one step.
 
         Raises:
             EdgeGymInputError: They would need more than 64 GiB of address space.
         """
         p = self.params
         slots = int(p.node["slots"].max())
-        jobs, nodes = self.n_jobs * (tables.JOB.itemsize + tables.LOG.itemsize), self.n_nodes * slots
+        n_jobs = self.n_jobs + (self.n_nodes * self.scenario.control.max_probes if control else 0)
+        n_logs = (n_jobs + 1) * (2 if control else 1)
+        jobs, nodes = n_jobs * tables.JOB.itemsize + n_logs * tables.LOG.itemsize, self.n_nodes * slots
         size = n_worlds * (jobs + nodes * tables.SLOT.itemsize)
         if size > MAX_STATE_BYTES:
             what = "pool.queue_capacity (with n_nodes and num_envs)"
             allowed = f"small enough for {MAX_STATE_BYTES >> 30} GiB of tables"
             hint = f"{n_worlds} worlds x {self.n_nodes} nodes need {size / 2**30:.0f} GiB"
             raise EdgeGymInputError(what, self.scenario.pool.queue_capacity, allowed, "Scenario", hint)
-        return tables.allocate(n_worlds, self.n_nodes, len(p.model), self.n_jobs, slots, len(p.change))
+        return tables.allocate(n_worlds, self.n_nodes, len(p.model), n_jobs, slots, len(p.change), n_logs)
 
 
 def _node_table(scenario: Scenario) -> np.ndarray:
@@ -138,6 +159,11 @@ def _model_table(scenario: Scenario, quantiles: list[float]) -> np.ndarray:
         row["kind"] = _KINDS[model.kind]
         row["prompt"] = _law_row(workload.prompt_tokens, quantiles)
         row["units"] = _law_row(workload.units, quantiles)
+        median = np.zeros(1)
+        for name in ("prompt", "units"):
+            draw_counts(row[name], np.array(quantiles or [0.0]), median)
+            row[f"probe_{name}"] = median[0]
+        row["probe_units"] = max(row["probe_units"], 1)
     return table
 
 
@@ -245,6 +271,14 @@ def _capacity_per_s(node: np.ndarray, model: np.ndarray, service: np.ndarray, wo
     return float(found.x[-1] * scale)
 
 
+def _mark_capacity(node: np.ndarray, model: np.ndarray, service: np.ndarray, work_s: np.ndarray) -> None:
+    """Each node's share of the requests per second that the pool could serve, in the mix of the models."""
+    slots, share = node["slots"][:, None], np.diff(model["cumulative_share"], prepend=0.0)
+    throughput = slots / (1.0 + (slots - 1) * service["crowding"])
+    per_s = np.where(service["supported"] == 1, throughput / np.maximum(work_s, 1e-12), 0.0) @ share
+    node["capacity_share"] = per_s / per_s.sum()
+
+
 def _mean_rate_per_s(scenario: Scenario, capacity_per_s: float, trace: Trace | None) -> float:
     arrivals = scenario.arrivals
     rate = arrivals.rate_per_s
@@ -321,6 +355,31 @@ def _regime_rules(rules: np.void, scenario: Scenario) -> None:
     rules["churn_down_s"] = churn.down_mean_s
     rules["slow_start_s"] = churn.slow_start_s
     rules["slow_start_speed"] = churn.slow_start_speed
+    semantic, router = scenario.semantic, scenario.router
+    rules["semantic_share"] = semantic.share
+    rules["event_gap_s"] = semantic.gap_mean_s
+    rules["event_lead_s"] = semantic.lead_mean_s
+    rules["event_hold_s"] = semantic.duration_mean_s
+    rules["event_low"] = semantic.speed_low
+    rules["event_high"] = semantic.speed_high
+    rules["late_s"] = semantic.late_mean_s
+    for name in ("foreground", "silent", "late", "false", "contradict", "end"):
+        rules[f"{name}_share"] = getattr(semantic, f"{name}_share")
+    rules["chatter_gap_s"] = semantic.chatter_gap_s
+    rules["n_foreground"] = sum(activity.foreground for activity in ACTIVITIES)
+    rules["n_background"] = len(ACTIVITIES) - 2 - int(rules["n_foreground"])
+    rules["exploration"] = router.exploration
+    rules["forgetting"] = router.forgetting
+    rules["congestion"] = router.congestion
+    rules["caution_s"] = router.caution_s
+    control = scenario.control
+    rules["tick_ns"] = round(control.tick_s * SECOND)
+    rules["cooldown_ns"] = round(control.cooldown_s * SECOND)
+    rules["max_gated_share"] = control.max_gated_share
+    rules["max_gated_a_turn"] = control.max_gated_a_turn
+    rules["max_calls"] = control.max_calls_a_turn
+    rules["calls_per_s"] = control.calls_per_s
+    rules["max_probes"] = control.max_probes
 
 
 def _trace_table(trace: Trace | None) -> np.ndarray:

@@ -3,10 +3,12 @@
 from . import random
 from ._jit import jit_row
 from .accounts import advance_clock, forget_accounts
+from .guards import keep_masked, uphold_guards
+from .news import forget_news
 from .presence import join, leave
 from .regimes import begin_regimes, set_base_speed
 from .requests import give_up, report_first
-from .tables import DOWNLINK, NEVER, NONE, SET_ALIVE, SET_SPEED, UNFINISHED, UPLINK
+from .tables import DOWNLINK, NEVER, NONE, OPEN, SET_ALIVE, SET_SPEED, UNFINISHED, UPLINK
 from .workload import begin_arrivals, keep_keys
 
 
@@ -33,6 +35,21 @@ def begin(params, row, root, episode):
     world["spread"] = 0.0
     world["change_at"] = 0
     world["log_count"] = 0
+    world["news_count"] = 0
+    world["wake_ns"] = NEVER
+    world["turn_ns"] = 0
+    world["tokens_ns"] = 0
+    world["calls"] = 0
+    world["interventions"] = 0
+    world["tokens"] = float(params.rules[0]["max_calls"])
+    world["closed_share"] = 0.0
+    world["masked_s"] = 0.0
+    world["closed"] = 0
+    world["turn_calls"] = 0
+    world["turn_closed"] = 0
+    world["stir"] = 0
+    world["exploration"] = params.rules[0]["exploration"]
+    world["forgetting"] = params.rules[0]["forgetting"]
     world["done"] = 0
     world["pending_head"] = NONE
     world["pending_tail"] = NONE
@@ -77,6 +94,9 @@ def begin_node(params, row, n):
     node["oldest"] = NONE
     node["newest"] = NONE
     node["incarnation"] = -1
+    node["gate"] = OPEN
+    node["probes"] = 0
+    forget_news(row, n)
     join(params, row, n)
     begin_regimes(params, row, n)
 
@@ -92,6 +112,8 @@ def apply_change(params, row, change):
             join(params, row, n)
         elif change["value"] == 0.0 and row.node[n]["alive"] == 1:
             leave(params, row, n)
+        uphold_guards(params, row)
+    keep_masked(params, row)
 
 
 @jit_row
@@ -103,7 +125,7 @@ def finish(params, row):
     while world["report_head"] != NONE:
         report_first(params, row)
     for j in range(world["fresh"]):
-        if job[j]["state"] >= UPLINK and job[j]["state"] <= DOWNLINK:
+        if job[j]["state"] >= UPLINK and job[j]["state"] <= DOWNLINK and job[j]["probe"] == 0:
             world["dropped"] += 1
             give_up(params, row, j, UNFINISHED)
     world["done"] = 1

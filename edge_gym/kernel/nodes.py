@@ -17,6 +17,8 @@ from .tables import (
     RUNNING,
     SECOND,
     STEPS,
+    STUTTER_FOREGROUND,
+    STUTTER_GAP,
     TOKENS,
 )
 
@@ -198,11 +200,13 @@ def start_ready(params, row, n, now):
         bound = max(params.rules[0]["stutter_gap_ratio"] * gap, params.rules[0]["stutter_gap_s"])
         slot = row.slot[n, node["running"]]
         slot["job"] = j
-        slot["stutter"] = job[j]["stutter"]
+        slot["stutter"] = job[j]["stutter"] | (STUTTER_FOREGROUND if node["foreground"] == 1 else 0)
         slot["left_s"] = job[j]["work_s"] * bias
         slot["after_first_s"] = gap * job[j]["units"] * bias if kind == TOKENS else 0.0
         slot["share_s"] = 0.0
         slot["crowding"] = service["crowding"]
+        slot["unit_ratio"] = bias if kind in (TOKENS, STEPS) else 0.0
+        slot["unit_s"] = gap * bias
         slot["stutter_below"] = gap * bias / bound if kind in (TOKENS, STEPS) else 0.0
         job[j]["state"] = RUNNING
         job[j]["start_ns"] = now
@@ -261,16 +265,28 @@ def rerate(row, n, now):
     crowd = 0.0
     for k in range(node["running"]):
         crowd += slots[k]["crowding"]
-    soonest, first = 1e18, NONE
+    soonest, first, streaming = 1e18, NONE, NONE
     for k in range(node["running"]):
         slot = slots[k]
+        if slot["unit_ratio"] > 0.0 and slot["after_first_s"] == 0.0:
+            streaming = k
         slot["share"] = 1.0 / (1.0 + (crowd - slot["crowding"])) if node["running"] > 1 else 1.0
         rate = slot["share"] * node["speed"]
         if rate < slot["stutter_below"]:
-            slot["stutter"] = 1
+            slot["stutter"] |= STUTTER_GAP
         seconds = slot["left_s"] / rate
         if seconds < soonest:
             soonest, first = seconds, k
+    if streaming == NONE:
+        node["stream_model"] = NONE
+    else:
+        m = row.job[slots[streaming]["job"]]["model"]
+        node["stream_gap_s"] = slots[streaming]["unit_s"] / slots[streaming]["share"]
+        if m != node["stream_model"]:
+            node["stream_model"] = m
+            node["stream_ratio"] = slots[streaming]["unit_ratio"]
+            node["stream_before"] = 0.0
+            node["stream_ns"] = now
     node["finish_slot"] = first
     node["finish_ns"] = NEVER
     if first != NONE:
@@ -319,9 +335,27 @@ def release_model(params, row, n, m):
 def set_speed(row, n, speed, now):
     """The node runs `speed` times as fast as nominal from now on."""
     settle(row, n, now)
+    row.node[n]["stream_before"] = streamed(row.node[n], now)
+    row.node[n]["stream_ns"] = now
     row.node[n]["speed"] = speed
     rerate(row, n, now)
     refresh_due(row, n)
+
+
+@jit_row
+def streamed(node, now):
+    """What running responses show of the node's present speed: gap between units over the prior one, 0 if nothing.
+
+    A change of speed shows one gap later; until then a unit that does not come shows that the node has slowed.
+    """
+    if node["stream_model"] == NONE:
+        return 0.0
+    elapsed = (now - node["stream_ns"]) / SECOND
+    if elapsed * node["speed"] >= node["stream_gap_s"]:
+        return node["stream_ratio"] / node["speed"]
+    if node["stream_before"] == 0.0:
+        return 0.0
+    return max(node["stream_before"], elapsed / node["stream_gap_s"] * node["stream_ratio"])
 
 
 @jit_row

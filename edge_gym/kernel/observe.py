@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import jit, jit_row
-from .nodes import nominal_work_s
+from .news import believed
+from .nodes import nominal_work_s, streamed
+from .router import PRIOR_SIGMA, estimate, router_cost, transient
 from .tables import ABSENT, LOADING, NO_SUBJECT, SECOND
 from .telemetry import fluid_now, slowdown, wait_and_service
 
@@ -25,10 +27,10 @@ class Column(NamedTuple):
     text: str
 
 
-_TIME = "log2(1 + t / 0.1 ms) / 28"
+TIME_SCALE = "log2(1 + t / 0.1 ms) / 28"
 _COUNT = "log2(1 + n) / 20"
 _SHARE = "share"
-_RATIO = "r / (1 + r)"
+RATIO_SCALE = "r / (1 + r)"
 
 COLUMNS = (
     Column("is_request", "-", "0 or 1", 0, 1, "subject: a request waits to be routed"),
@@ -44,31 +46,46 @@ COLUMNS = (
     Column("outstanding", "requests", "n / (n + 8)", 0, 1, "requests sent there whose completion is not known"),
     Column("free_memory", "bytes", _SHARE, 0, 1, "memory not held by models in use; as of now, not aged"),
     Column("resident", "-", "0, 0.5, 1", 0, 1, "the model is absent, loading, resident; as of now, not aged"),
-    Column("parallelism", "-", _RATIO, 0, 1, "throughput of the full node over one request alone"),
-    Column("price", "USD/h", _RATIO, 0, 1, "price while anything runs"),
+    Column("parallelism", "-", RATIO_SCALE, 0, 1, "throughput of the full node over one request alone"),
+    Column("price", "USD/h", RATIO_SCALE, 0, 1, "price while anything runs"),
     Column("power", "W", "log2(1 + W) / 12", 0, 1, "power on top of idle while anything runs"),
-    Column("slowdown", "-", _RATIO, 0, 1, "evidence: measured service time over prior (0.5: as the prior says)"),
+    Column("slowdown", "-", RATIO_SCALE, 0, 1, "evidence: measured service time over prior (0.5: as the prior says)"),
     Column("evidence", "-", "n / (n + 8)", 0, 1, "evidence: completions of this model on this node"),
-    Column("overdue", "-", _RATIO, 0, 1, "evidence: age of the oldest outstanding request over its expected time"),
-    Column("backlog", "s", _TIME, 0, 1, "expected: outstanding prior work of the node, less progress"),
-    Column("wait", "s", _TIME, 0, 1, "expected: wait for a slot, prior; on the decline row what declining is charged"),
-    Column("first", "s", _TIME, 0, 1, "expected: time to first unit on the idle node, prior"),
-    Column("per_unit", "s", _TIME, 0, 1, "expected: time per unit on the idle node, prior"),
-    Column("service", "s", _TIME, 0, 1, "expected: service beside the present neighbours, prior"),
-    Column("network", "s", _TIME, 0, 1, "expected: there and back on the network"),
-    Column("load", "s", _TIME, 0, 1, "expected: loading the model"),
-    Column("evidence_age", "s", _TIME, 0, 1, "evidence: time since the node's last completion (1: none yet)"),
+    Column("overdue", "-", RATIO_SCALE, 0, 1, "evidence: age of the oldest outstanding request over its expected time"),
+    Column("stream", "-", RATIO_SCALE, 0, 1, "evidence: gap between units of running responses over prior (0: none)"),
+    Column("event", "-", "0, 0.5, 1", 0, 1, "said of the node, as the shipped parser reads it: nothing, coming, on"),
+    Column("event_slowdown", "-", RATIO_SCALE, 0, 1, "said: how much slower it makes the node (0.5: not at all)"),
+    Column("event_foreground", "-", "0 or 1", 0, 1, "said: the user of the node is in the foreground"),
+    Column("uncertainty", "-", "0 to 1", 0, 1, "fast path: standard deviation of its estimate over that of the prior"),
+    Column("router", "-", "0 or 1", 0, 1, "fast path: the choice the world's own router would make"),
+    Column("backlog", "s", TIME_SCALE, 0, 1, "expected: outstanding prior work of the node, less progress"),
+    Column("wait", "s", TIME_SCALE, 0, 1, "expected: wait for a slot, prior; on the decline row what declining is charged"),
+    Column("first", "s", TIME_SCALE, 0, 1, "expected: time to first unit on the idle node, prior"),
+    Column("per_unit", "s", TIME_SCALE, 0, 1, "expected: time per unit on the idle node, prior"),
+    Column("service", "s", TIME_SCALE, 0, 1, "expected: service beside the present neighbours, prior"),
+    Column("inflicted", "s", TIME_SCALE, 0, 1, "expected: by how much it would delay the present neighbours, prior"),
+    Column("network", "s", TIME_SCALE, 0, 1, "expected: there and back on the network"),
+    Column("load", "s", TIME_SCALE, 0, 1, "expected: loading the model"),
+    Column("evidence_age", "s", TIME_SCALE, 0, 1, "evidence: time since the node's last completion (1: none yet)"),
+    Column("event_in", "s", TIME_SCALE, 0, 1, "said: time until the event begins or, if it is on, ends"),
+    Column("event_age", "s", TIME_SCALE, 0, 1, "said: time since the last message about the node (1: none yet)"),
+    Column("router_cost", "s", TIME_SCALE, 0, 1, "fast path: what it expects of the node, risk gate included"),
 )
 (
     IS_REQUEST, MODEL, PROMPT, FORECAST, SLACK, RETRIES, IS_DECLINE, LEGAL, ALIVE, BUSY, OUTSTANDING, FREE_MEMORY,
-    RESIDENT, PARALLELISM, PRICE, POWER, SLOWDOWN, EVIDENCE, OVERDUE, BACKLOG, WAIT, FIRST, PER_UNIT, SERVICE, NETWORK,
-    LOAD, EVIDENCE_AGE,
+    RESIDENT, PARALLELISM, PRICE, POWER, SLOWDOWN, EVIDENCE, OVERDUE, STREAM, EVENT, EVENT_SLOWDOWN, EVENT_FOREGROUND,
+    UNCERTAINTY, ROUTER, BACKLOG, WAIT, FIRST, PER_UNIT, SERVICE, INFLICTED, NETWORK, LOAD, EVIDENCE_AGE, EVENT_IN, EVENT_AGE,
+    ROUTER_COST,
 ) = range(len(COLUMNS))  # fmt: skip
 N_FEATURES = len(COLUMNS)
 N_TIMES = N_FEATURES - BACKLOG  # the times are the last columns
-T_BACKLOG, T_WAIT, T_FIRST, T_PER_UNIT, T_SERVICE, T_NETWORK, T_LOAD, T_EVIDENCE_AGE = range(N_TIMES)
+(
+    T_BACKLOG, T_WAIT, T_FIRST, T_PER_UNIT, T_SERVICE, T_INFLICTED, T_NETWORK, T_LOAD, T_EVIDENCE_AGE, T_EVENT_IN, T_EVENT_AGE,
+    T_ROUTER_COST,
+) = range(N_TIMES)  # fmt: skip
 N_SUBJECT = IS_DECLINE  # the columns before it describe the subject and are the same in every row
 
+NEVER_S = 1e18
 _PER_SECOND = 1.0 / SECOND
 _TIME_UNIT_S = 1e-4
 _TIME_SPAN = 28.0
@@ -176,9 +193,13 @@ def observe(params, row, obs, mask, times):
         m, site = subject["model"], subject["site"]
         prompt, forecast, model = subject["prompt"], subject["forecast"], params.model[m]
         bytes_up, bytes_down = payload(model, prompt, forecast)
+        best, pick = NEVER_S, n_nodes
         for n in range(n_nodes):
             mask[n] = is_legal(params, row, n, m, site)
-            show_home(params, row, n, m, site, prompt, forecast, bytes_up + bytes_down, mask[n], obs[n], times)
+            cost = show_home(params, row, n, m, site, prompt, forecast, bytes_up + bytes_down, mask[n], obs[n], times)
+            if mask[n] and cost < best:
+                best, pick = cost, n
+        obs[pick, ROUTER] = 1.0
     else:
         for n in range(n_nodes):
             show_node(params, row, n, obs[n], times)
@@ -211,12 +232,16 @@ def show_subject(params, row, subject, obs, times):
 
 @jit_row
 def show_node(params, row, n, out, times):
-    """Row `n`: what does not depend on the subject. Times go to `times`, in seconds; returns the outstanding work.
+    """Row `n`: what does not depend on the subject. Times go to `times`, in seconds.
 
     Everything is read before anything is written: the compiler cannot know that the tables do not overlap.
+
+    Returns:
+        The outstanding prior work, seconds, and the age of the oldest request over its expected time.
     """
     node, kind = row.node[n], params.node[n]
     now, seen = row.world[0]["now_ns"], node["seen"]
+    stream = streamed(node, now - params.rules[0]["telemetry_age_ns"])
     alive, busy = node["alive"], min(seen * kind["per_slot"], 1.0)
     free = 1.0 - node["memory_busy_bytes"] * kind["per_byte"]
     price, power = kind["price_scaled"], kind["power_scaled"]
@@ -224,9 +249,13 @@ def show_node(params, row, n, out, times):
     overdue = age / (age + node["oldest_expected_s"] + 1e-9)
     fluid = fluid_now(node, now)
     evidence_age = (now - node["evidence_ns"]) * _PER_SECOND if node["evidence_ns"] >= 0 else 1e9
+    event_age = (now - node["heard_ns"]) * _PER_SECOND if node["heard_ns"] >= 0 else 1e9
+    event, slower, foreground, event_in = believed(node, now)
     at = n * N_TIMES
     times[at + T_BACKLOG] = fluid
     times[at + T_EVIDENCE_AGE] = evidence_age
+    times[at + T_EVENT_IN] = event_in
+    times[at + T_EVENT_AGE] = event_age
     out[ALIVE] = alive
     out[BUSY] = busy
     out[OUTSTANDING] = seen / (seen + 8.0)
@@ -234,12 +263,16 @@ def show_node(params, row, n, out, times):
     out[PRICE] = price
     out[POWER] = power
     out[OVERDUE] = overdue
-    return fluid
+    out[STREAM] = stream / (1.0 + stream)
+    out[EVENT] = event
+    out[EVENT_SLOWDOWN] = slower / (1.0 + slower)
+    out[EVENT_FOREGROUND] = foreground
+    return fluid, age / (node["oldest_expected_s"] + 1e-9), stream
 
 
 @jit_row
 def show_home(params, row, n, m, site, prompt, forecast, payload_bytes, legal, out, times):
-    """Row `n`: the node as a home for the subject."""
+    """Row `n`: the node as a home for the subject; returns what the fast path expects of it, seconds."""
     service, pair, link = params.service[n, m], row.pair[n, m], params.link[site, n]
     seen, slots = row.node[n]["seen"], params.node[n]["slots"]
     slow, evidence = slowdown(row.node[n], pair), pair["evidence"]
@@ -248,22 +281,33 @@ def show_home(params, row, n, m, site, prompt, forecast, payload_bytes, legal, o
     network = 2.0 * link["delay_ns"] * _PER_SECOND + payload_bytes * link["s_per_byte"]
     load = load_left_s(params, row, n, m)
     supported = service["supported"] == 1
-    fluid = show_node(params, row, n, out, times)
+    fluid, overdue, stream = show_node(params, row, n, out, times)
     out[SLOWDOWN] = slow / (1.0 + slow)
     out[EVIDENCE] = evidence / (evidence + 8.0)
     if not supported:
-        return
+        return NEVER_S
     wait, served = wait_and_service(seen, slots, service, first + per_unit * forecast, fluid)
+    world, node = row.world[0], row.node[n]
+    ratio, sigma = estimate(world, node, pair, first, per_unit * forecast)
+    own = first + per_unit * forecast
+    inflicted = service["crowding"] * min(fluid, min(seen, slots - 1) * own)
+    slower = max(transient(row.pair[n], node, stream), 0.0)
+    overdue = max(max(overdue, 1.0), slower) if slower > 1.0 else max(overdue, 1.0) * slower
+    cost = router_cost(params, world, node, ratio, sigma, overdue, wait, served, inflicted, network + load)
     at = n * N_TIMES
     times[at + T_WAIT] = wait
     times[at + T_FIRST] = first
     times[at + T_PER_UNIT] = per_unit
     times[at + T_SERVICE] = served
+    times[at + T_INFLICTED] = inflicted
     times[at + T_NETWORK] = network
     times[at + T_LOAD] = load
+    times[at + T_ROUTER_COST] = cost
     out[LEGAL] = legal
     out[RESIDENT] = 0.5 * residency
     out[PARALLELISM] = parallelism
+    out[UNCERTAINTY] = sigma * (1.0 / PRIOR_SIGMA)
+    return cost
 
 
 def decode_time(scaled: np.ndarray) -> np.ndarray:

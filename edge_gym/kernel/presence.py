@@ -1,9 +1,11 @@
 """A node joins or leaves, and what becomes of its requests."""
 
 from ._jit import jit_row
+from .guards import set_gate
 from .nodes import keep_spread, preload, refresh_due, send, settle
 from .requests import come_back
-from .tables import DOWNLINK, NEVER, NONE, UPLINK
+from .router import forget_model
+from .tables import DOWNLINK, NEVER, NONE, OPEN, UPLINK
 from .telemetry import keep_figures
 from .workload import draw_bias
 
@@ -17,11 +19,13 @@ def join(params, row, n):
     node["slowdown"] = 1.0
     node["evidence"] = 0
     node["evidence_ns"] = -1
+    node["stream_model"] = NONE
     node["joined_ns"] = row.world[0]["now_ns"]
     for m in range(row.pair.shape[1]):
         row.pair[n, m]["slowdown"] = 1.0
         row.pair[n, m]["evidence"] = 0
         row.pair[n, m]["used_ns"] = 0
+        forget_model(row.pair[n, m])
     preload(params, row, n)
     draw_bias(params, row, n)
     keep_figures(params, row, n)
@@ -34,7 +38,10 @@ def leave(params, row, n):
     node, job, now = row.node[n], row.job, row.world[0]["now_ns"]
     settle(row, n, now)
     node["alive"] = 0
+    if node["gate"] != OPEN:
+        set_gate(row, n, OPEN)  # a gate belongs to the node as it was
     row.world[0]["power_w"] -= params.node[n]["idle_w"]
+    node["stream_model"] = NONE
     node["finish_ns"] = NEVER
     node["load_ns"] = NEVER
     running = node["running"]

@@ -23,6 +23,9 @@ TRACE = 9  # where in a trace an episode begins
 EPISODE = 10  # seeds of the episodes that follow the first
 DRIFT = 12  # unannounced slow-downs of a node
 CHURN = 13  # nodes leave and join
+EVENT = 14  # what the users of nodes do, and what is said about it
+CHATTER = 15  # what is said about nothing
+WORDS = 16  # how drift and churn are put into words
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

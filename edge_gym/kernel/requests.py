@@ -5,12 +5,25 @@ from .nodes import hold_model, nominal_work_s, release_model, send, to_ns
 from .observe import load_left_s, network_s
 from .tables import COMPLETED, DELIVERED, DROPPED, NO_SUBJECT, NONE, REJECTED, REQUEST, UPLINK
 from .telemetry import book_dispatch, fluid_now, learn, log_end, slowdown, strike_out, wait_and_service
-from .workload import draw_request, schedule_arrival
+from .workload import begin_job, draw_request, schedule_arrival
 
 
 @jit_row
 def arrive(params, row):
     """A request enters at a site and becomes the subject of a decision."""
+    world = row.world[0]
+    j = take_row(params, row)
+    draw_request(params, row, j)
+    world["arrived"] += 1
+    world["in_system"] += 1
+    world["subject_kind"] = REQUEST
+    world["subject"] = j
+    schedule_arrival(params, row)
+
+
+@jit_row
+def take_row(params, row):
+    """A row of the job table that is not in use."""
     world = row.world[0]
     if world["free"] == NONE and world["fresh"] == row.job.shape[0]:
         # Only the reports under way can hold that many rows: let the router have the oldest early.
@@ -21,12 +34,24 @@ def arrive(params, row):
     else:
         j = world["fresh"]
         world["fresh"] += 1
-    draw_request(params, row, j)
-    world["arrived"] += 1
-    world["in_system"] += 1
-    world["subject_kind"] = REQUEST
-    world["subject"] = j
-    schedule_arrival(params, row)
+    return j
+
+
+@jit_row
+def send_probe(params, row, n, m):
+    """A calibration request for model `m` goes to node `n`: it really occupies the node, but nobody waits for it."""
+    j = take_row(params, row)
+    job, model = row.job[j], params.model[m]
+    begin_job(job, row.world[0]["now_ns"], model)
+    job["probe"] = 1
+    job["id"] = -1
+    job["site"] = params.node[n]["home"]
+    job["model"] = m
+    job["prompt"] = model["probe_prompt"]
+    job["units"] = model["probe_units"]
+    job["forecast"] = model["probe_units"]
+    row.node[n]["probes"] += 1
+    dispatch(params, row, n, j)
 
 
 @jit_row
@@ -95,15 +120,16 @@ def launch(params, row, n, j, now):
 def deliver(params, row, n, j):
     """The user has the response; the router knows at once, or when its telemetry comes."""
     world, job, now = row.world[0], row.job, row.world[0]["now_ns"]
-    world["in_system"] -= 1
-    world["completed"] += 1
     row.node[n]["outstanding"] -= 1
     job[j]["finish_ns"] = now
     job[j]["first_ns"] += params.link[job[j]["site"], n]["delay_ns"]
-    world["latency_total_ns"] += now - job[j]["arrive_ns"]
-    world["slo_misses"] += 1 if now > job[j]["deadline_ns"] else 0
-    world["stutters"] += job[j]["stutter"]
     job[j]["state"] = DELIVERED
+    if job[j]["probe"] == 0:
+        world["in_system"] -= 1
+        world["completed"] += 1
+        world["latency_total_ns"] += now - job[j]["arrive_ns"]
+        world["slo_misses"] += 1 if now > job[j]["deadline_ns"] else 0
+        world["stutters"] += 1 if job[j]["stutter"] != 0 else 0
     age = params.rules[0]["telemetry_age_ns"]
     if age == 0:
         report(params, row, j)
@@ -134,8 +160,11 @@ def report(params, row, j):
     job, now = row.job[j], row.world[0]["now_ns"]
     learn(params, row, job["node"], j, now)
     strike_out(params, row, job["node"], j, now)
-    late = 1 if job["finish_ns"] > job["deadline_ns"] else 0
-    log_end(row, j, COMPLETED, job["finish_ns"] - job["arrive_ns"], late)
+    if job["probe"] == 0:
+        late = 1 if job["finish_ns"] > job["deadline_ns"] else 0
+        log_end(row, j, COMPLETED, job["finish_ns"] - job["arrive_ns"], late)
+    else:
+        row.node[job["node"]]["probes"] -= 1
     free_job(row, j)
 
 
@@ -146,6 +175,10 @@ def come_back(params, row, n, j):
     row.node[n]["outstanding"] -= 1
     release_model(params, row, n, job[j]["model"])
     strike_out(params, row, n, j, world["now_ns"])
+    if job[j]["probe"] == 1:
+        row.node[n]["probes"] -= 1
+        free_job(row, j)
+        return
     job[j]["retries"] += 1
     if job[j]["retries"] > params.rules[0]["max_retries"]:
         world["dropped"] += 1

@@ -11,6 +11,8 @@ from .tables import NEVER, NONE, SECOND, Row
 
 # What `run_rows` does to a row.
 SKIP, LOOK, BEGIN, STEP = 0, 1, 2, 3
+# What an event calls for.
+NOTHING, SUBJECT, OVER, WAKE = 0, 1, 2, 3
 
 
 @jit
@@ -38,6 +40,7 @@ def run_rows(params, state, order, first, last, obs, mask, out, times):
             begin(params, row, order[b]["root_seed"], order[b]["episode"])
         elif todo == STEP:
             row.world[0]["log_count"] = 0
+            row.world[0]["news_count"] = 0
             apply_choice(params, row, order[b]["action"])
         if todo != LOOK:
             advance(params, row)
@@ -63,38 +66,54 @@ def row_of(state, b):
         state.slot[b],
         state.change[b],
         state.log[b],
+        state.news[b],
     )
 
 
 @jit_row
 def advance(params, row):
     """Take event after event until a decision is due or the episode is over."""
+    while next_event(params, row) == NOTHING:
+        pass
+
+
+@jit_row
+def next_event(params, row):
+    """Take one event.
+
+    Returns:
+        SUBJECT if a request waits to be routed now, OVER if the episode is over, WAKE if the controller of the fast
+        path wanted to be asked now, else NOTHING.
+    """
     world = row.world[0]
-    while True:
-        if world["pending_head"] != NONE:
-            take_pending(row)
-            return
-        n, at = soonest(row.due)
-        change = row.change[world["change_at"]]
-        report_at, arrival_at = NEVER, world["next_arrival_ns"]
-        if world["report_head"] != NONE:
-            report_at = row.job[world["report_head"]]["due_ns"]
-        idle = world["in_system"] == 0 and arrival_at == NEVER
-        at = min(min(at, change["time_ns"]), min(report_at, arrival_at))
-        if idle or at > world["stop_ns"]:
-            finish(params, row)
-            return
-        advance_clock(row, at)
-        if change["time_ns"] <= at:
-            world["change_at"] += 1
-            apply_change(params, row, change)
-        elif row.due[n] <= at:
-            node_event(params, row, n)
-        elif report_at <= at:
-            report_first(params, row)
-        else:
-            arrive(params, row)
-            return
+    if world["pending_head"] != NONE:
+        take_pending(row)
+        return SUBJECT
+    n, at = soonest(row.due)
+    change = row.change[world["change_at"]]
+    report_at, arrival_at, wake_at = NEVER, world["next_arrival_ns"], world["wake_ns"]
+    if world["report_head"] != NONE:
+        report_at = row.job[world["report_head"]]["due_ns"]
+    idle = world["in_system"] == 0 and arrival_at == NEVER
+    at = min(min(at, wake_at), min(min(change["time_ns"], report_at), arrival_at))
+    if idle or at > world["stop_ns"]:
+        finish(params, row)
+        return OVER
+    advance_clock(row, at)
+    if change["time_ns"] <= at:
+        world["change_at"] += 1
+        apply_change(params, row, change)
+    elif row.due[n] <= at:
+        node_event(params, row, n)
+    elif report_at <= at:
+        report_first(params, row)
+    elif wake_at <= at:
+        world["wake_ns"] = NEVER
+        return WAKE
+    else:
+        arrive(params, row)
+        return SUBJECT
+    return NOTHING
 
 
 @jit_row

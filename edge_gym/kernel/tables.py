@@ -11,6 +11,7 @@ import numpy as np
 NEVER = np.iinfo(np.int64).max
 NONE = -1
 SECOND = 1_000_000_000
+MIN_NEWS = 32  # rows for messages between two decisions; more are lost, which only the drain at the end can bring about
 
 # Kinds of subject a decision can be about (0: no decision is pending).
 NO_SUBJECT, REQUEST = 0, 1
@@ -20,6 +21,14 @@ COMPLETED, REJECTED, DROPPED, UNFINISHED = 1, 2, 3, 4
 UPLINK, QUEUED, RUNNING, DOWNLINK, DELIVERED = 1, 2, 3, 4, 5
 # What a timeline change sets.
 SET_SPEED, SET_ALIVE = 1, 2
+# Why a response stuttered, bits: a gap beyond the bound; the user of its node was in the foreground.
+STUTTER_GAP, STUTTER_FOREGROUND = 1, 2
+# What a message is about; order as in `edge_gym.events.STAGES`.
+AHEAD, NOW, OVER, CANCELLED, CHATTER = 0, 1, 2, 3, 4
+# Regimes that may be announced; order of the phrase tables.
+SEMANTIC_NEWS, DRIFT_NEWS, CHURN_NEWS = 0, 1, 2
+# Risk gates of the fast path.
+OPEN, CAUTION, CLOSED = 0, 1, 2
 # What a model produces: one item at once, a stream of tokens, denoising steps.
 ITEM, TOKENS, STEPS = 0, 1, 2
 # Residency of a model on a node.
@@ -84,8 +93,49 @@ RULES = np.dtype(  # one row: the scalars of a scenario
         ("churn_down_s", "f8"),
         ("slow_start_s", "f8"),
         ("slow_start_speed", "f8"),
+        ("semantic_share", "f8"),  # of the nodes whose users do things; 0: none
+        ("event_gap_s", "f8"),
+        ("event_lead_s", "f8"),
+        ("event_hold_s", "f8"),
+        ("event_low", "f8"),
+        ("event_high", "f8"),
+        ("foreground_share", "f8"),
+        ("silent_share", "f8"),
+        ("late_share", "f8"),
+        ("late_s", "f8"),
+        ("false_share", "f8"),
+        ("contradict_share", "f8"),
+        ("end_share", "f8"),
+        ("chatter_gap_s", "f8"),  # 0: no chatter
+        ("n_foreground", "i8"),  # activities: the first of them are in the foreground,
+        ("n_background", "i8"),  # then these; the last two announce drift and churn
+        ("exploration", "f8"),  # of the fast path, at the beginning
+        ("forgetting", "f8"),
+        ("congestion", "f8"),
+        ("caution_s", "f8"),
+        ("tick_ns", "i8"),  # control surface and its guards
+        ("cooldown_ns", "i8"),
+        ("max_gated_share", "f8"),
+        ("max_gated_a_turn", "f8"),
+        ("max_calls", "i8"),
+        ("calls_per_s", "f8"),
+        ("max_probes", "i8"),
     ]
 )
+
+PHRASE = np.dtype(  # (K,): how the shipped parser reads each phrase
+    [
+        ("stage", "i4"),
+        ("foreground", "i4"),
+        ("says_onset", "i4"),
+        ("says_duration", "i4"),
+        ("names_node", "i4"),
+        ("pad", "i4"),
+        ("slowdown", "f8", (3,)),  # mild, strong, severe
+    ]
+)
+
+RUN = np.dtype([("first", "i4"), ("count", "i4")])  # (3, 5, A): phrases of a regime, stage and activity
 
 NODE_TYPE = np.dtype(  # (N,)
     [
@@ -97,8 +147,11 @@ NODE_TYPE = np.dtype(  # (N,)
         ("price_per_s", "f8"),  # US dollars per second while anything runs
         ("per_slot", "f8"),  # reciprocals of what the observation divides by
         ("per_byte", "f8"),
+        ("capacity_share", "f8"),  # of the whole pool, for this mix of models
         ("price_scaled", "f4"),  # as shown in the observation
         ("power_scaled", "f4"),
+        ("home", "i4"),  # nearest site: where its calibration requests enter
+        ("pad", "i4"),
     ]
 )
 
@@ -112,6 +165,8 @@ MODEL = np.dtype(  # (M,)
         ("down_bytes", "f8"),
         ("down_bytes_per_unit", "f8"),
         ("kind", "i4"),  # ITEM, TOKENS or STEPS
+        ("probe_prompt", "i4"),  # of a calibration request: the medians
+        ("probe_units", "i4"),
         ("pad", "i4"),
         ("prompt", LAW),
         ("units", LAW),
@@ -182,7 +237,21 @@ WORLD = np.dtype(  # (B,)
         ("change_at", "i4"),  # next row of the timeline
         ("log_count", "i4"),  # rows of `log` written since the last decision
         ("done", "i4"),
-        ("pad", "i4"),
+        ("news_count", "i4"),  # rows of `news` written since the last decision
+        ("wake_ns", "i8"),  # the controller of the fast path is asked then at the latest; NEVER: there is none
+        ("turn_ns", "i8"),  # when its turn began
+        ("tokens_ns", "i8"),  # when `tokens` was right
+        ("calls", "i8"),  # tools it has called
+        ("interventions", "i8"),  # calls the guards refused, and gates they opened
+        ("tokens", "f8"),  # calls it may make at once
+        ("closed_share", "f8"),  # capacity of the healthy nodes that are closed, over that of the pool
+        ("masked_s", "f8"),  # time integral of `closed_share` since the episode began
+        ("closed", "i4"),  # nodes
+        ("turn_calls", "i4"),
+        ("turn_closed", "i4"),
+        ("stir", "i4"),  # something has happened that it should hear of
+        ("exploration", "f8"),  # of the fast path, now
+        ("forgetting", "f8"),
         *((f"{stream}_key", "u8") for stream in STREAMS),
     ]
 )
@@ -202,9 +271,21 @@ NODE = np.dtype(  # (B, N); what an observation reads comes first, so that it sh
         ("oldest_expected_s", "f8"),
         ("slowdown", "f8"),  # measured over prior, exponentially weighted
         ("evidence_ns", "i8"),  # last completion the router knows; -1: none
+        ("gate", "i4"),  # of the fast path: OPEN, CAUTION, CLOSED
+        ("foreground", "i4"),  # truth: its user is busy with it
+        ("heard_foreground", "i4"),  # the last message about it, as the shipped parser reads it
+        ("heard", "i4"),  # 1: it says that something is on, or will be
+        ("heard_slowdown", "f8"),
+        ("heard_ns", "i8"),  # when it came; -1: none has
+        ("heard_from_ns", "i8"),
+        ("heard_until_ns", "i8"),
         ("joined_ns", "i8"),  # what was dispatched before says nothing of the node as it is now
         ("disk_free_ns", "i8"),
         ("speed", "f8"),
+        ("stream_ns", "i8"),  # a running response shows the node's present speed since then,
+        ("stream_ratio", "f8"),  # as the gap between its units over the prior one, at nominal speed,
+        ("stream_gap_s", "f8"),  # and the gap itself;
+        ("stream_before", "f8"),  # what was known before; 0: nothing
         ("settled_ns", "i8"),  # progress of the running jobs is booked up to here
         ("finish_ns", "i8"),  # next completion
         ("load_ns", "i8"),  # next model load that ends
@@ -222,6 +303,8 @@ NODE = np.dtype(  # (B, N); what an observation reads comes first, so that it sh
         ("oldest", "i4"),  # dispatches the router has not heard back about, oldest first
         ("newest", "i4"),
         ("incarnation", "i4"),  # how often it has joined
+        ("probes", "i4"),  # calibration requests the router has not heard back about
+        ("stream_model", "i4"),  # model of that response, NONE if there is none
     ]
 )
 
@@ -229,7 +312,8 @@ REGIME = np.dtype(  # (B, N): where each node is in its own, exogenous course of
     [
         ("base", "f8"),  # factors of the speed: the timeline's,
         ("drift", "f8"),  # of drift,
-        ("warm", "f8"),  # of slow start
+        ("warm", "f8"),  # of slow start,
+        ("event", "f8"),  # of what its user does
         ("drift_ns", "i8"),  # next change of each
         ("warm_ns", "i8"),
         ("churn_ns", "i8"),
@@ -238,6 +322,19 @@ REGIME = np.dtype(  # (B, N): where each node is in its own, exogenous course of
         ("depth", "f8"),  # speed factor at the bottom of this slow-down
         ("drift_stage", "i4"),  # 0: nominal; 1 ... steps: going down; then going up
         ("drift_steps", "i4"),  # steps of the ramp of this slow-down, 1: at once
+        ("event_cycle", "i8"),  # events so far, this one included
+        ("start_ns", "i8"),  # of this event; NEVER once it has begun
+        ("end_ns", "i8"),  # NEVER once it is over
+        ("say_ns", "i8"),  # its first message
+        ("deny_ns", "i8"),  # a message that calls it off, truly or not
+        ("chatter_ns", "i8"),
+        ("chatter_cycle", "i8"),
+        ("event_speed", "f8"),
+        ("hold_ns", "i8"),  # how long it lasts
+        ("activity", "i4"),
+        ("real", "i4"),  # 0: a false alarm
+        ("says_end", "i4"),  # its end is announced
+        ("pad", "i4"),
     ]
 )
 
@@ -245,6 +342,11 @@ PAIR = np.dtype(  # (B, N, M)
     [
         ("bias", "f8"),  # unknown software stack: work is multiplied by it
         ("slowdown", "f8"),  # measured over prior, exponentially weighted
+        ("first_ratio", "f8"),  # fast path: estimated over prior, of the work up to the first unit,
+        ("unit_ratio", "f8"),  # and of the units
+        ("p_first", "f8"),  # their covariance
+        ("p_cross", "f8"),
+        ("p_unit", "f8"),
         ("ready_ns", "i8"),  # when the load ends
         ("used_ns", "i8"),  # last use, for eviction
         ("evidence", "i4"),
@@ -281,6 +383,8 @@ JOB = np.dtype(  # (B, J)
         ("next", "i4"),  # in queue, air, pending, report or free list
         ("older", "i4"),  # in the router's list of outstanding requests
         ("newer", "i4"),
+        ("probe", "i4"),  # a calibration request: nobody waits for it
+        ("pad", "i4"),
     ]
 )
 
@@ -293,6 +397,8 @@ SLOT = np.dtype(  # (B, N, L): the running jobs of a node are the first `running
         ("share", "f8"),  # of the node's speed, now
         ("share_s", "f8"),  # time in service weighted by share
         ("crowding", "f8"),
+        ("unit_ratio", "f8"),  # of its model here: gap between units over the prior one; 0: it has no units
+        ("unit_s", "f8"),  # that gap, alone and at nominal speed
         ("stutter_below", "f8"),  # rate under which the gap between units breaks the bound
     ]
 )
@@ -320,6 +426,16 @@ LOG = np.dtype(  # (B, K): requests that ended, written when the router learns o
     ]
 )
 
+NEWS = np.dtype(  # (B, E): messages since the last decision
+    [
+        ("time_ns", "i8"),
+        ("onset_s", "f8"),  # until what it announces begins
+        ("duration_s", "f8"),  # how long it will last from then on
+        ("speed", "f8"),  # while it lasts
+        ("node", "i4"),
+        ("phrase", "i4"),
+    ]
+)
 
 ORDER = np.dtype(  # (B,): what to do with each world
     [
@@ -327,6 +443,7 @@ ORDER = np.dtype(  # (B,): what to do with each world
         ("root_seed", "u8"),  # BEGIN: the seed given to `reset`
         ("episode", "i8"),  # BEGIN: number of the episode since that seed, from 0
         ("todo", "i8"),  # SKIP, LOOK, BEGIN or STEP
+        ("wait_ns", "i8"),  # control: with `finish`, be asked again after exactly this time; 0: at the next event or tick
     ]
 )
 
@@ -354,6 +471,8 @@ class Params(NamedTuple):
     trace: np.ndarray  # (T,) TRACE_ROW
     quantile: np.ndarray  # (Q,) f8, values of the empirical laws
     change: np.ndarray  # (C,) CHANGE, the timeline of the scenario; the last row is at NEVER
+    phrase: np.ndarray  # (K,) PHRASE
+    run: np.ndarray  # (3, 5, A) RUN
 
 
 class Row(NamedTuple):
@@ -368,6 +487,7 @@ class Row(NamedTuple):
     slot: np.ndarray  # (N, L) SLOT
     change: np.ndarray  # (C,) CHANGE
     log: np.ndarray  # (K,) LOG
+    news: np.ndarray  # (E,) NEWS
 
 
 class State(NamedTuple):
@@ -382,9 +502,12 @@ class State(NamedTuple):
     slot: np.ndarray  # (B, N, L) SLOT
     change: np.ndarray  # (B, C) CHANGE, the timeline of this episode
     log: np.ndarray  # (B, K) LOG
+    news: np.ndarray  # (B, E) NEWS
 
 
-def allocate(n_worlds: int, n_nodes: int, n_models: int, n_jobs: int, n_slots: int, n_changes: int) -> State:
+def allocate(
+    n_worlds: int, n_nodes: int, n_models: int, n_jobs: int, n_slots: int, n_changes: int, n_logs: int
+) -> State:
     """Zeroed state tables for `n_worlds` worlds; every size is at least one."""
     b, n, m, j = n_worlds, n_nodes, n_models, n_jobs
     return State(
@@ -396,5 +519,6 @@ def allocate(n_worlds: int, n_nodes: int, n_models: int, n_jobs: int, n_slots: i
         job=np.zeros((b, j), JOB),
         slot=np.zeros((b, n, n_slots), SLOT),
         change=np.zeros((b, n_changes), CHANGE),
-        log=np.zeros((b, j + 1), LOG),
+        log=np.zeros((b, n_logs), LOG),
+        news=np.zeros((b, max(MIN_NEWS, n)), NEWS),
     )

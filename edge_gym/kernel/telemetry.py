@@ -5,6 +5,7 @@ and the measured slowdown of every (node, model) over its prior. Nothing here re
 """
 
 from ._jit import jit_row
+from .router import fit
 from .tables import COMPLETED, NEVER, NONE, SECOND
 
 
@@ -122,6 +123,9 @@ def learn(params, row, n, j, now):
         pair["slowdown"] = before + gain * (measured - before)
         gain = max(params.rules[0]["ewma"], 1.0 / (node["evidence"] + 2.0))
         node["slowdown"] += gain * (measured - node["slowdown"])
+        service = params.service[n, job["model"]]
+        share = 1.0 - min(service["per_unit_s"] * job["units"] / job["work_s"], 1.0)
+        fit(pair, share, measured, row.world[0]["forgetting"])
     pair["evidence"] += 1
     node["evidence"] += 1
     node["evidence_ns"] = now

@@ -202,14 +202,21 @@ def draw_request(params, row, j):
     job[j]["prompt"] = prompt
     job[j]["units"] = units
     job[j]["forecast"] = max(forecast, 1) if units > 0 else 0
-    job[j]["retries"] = 0
-    job[j]["stutter"] = 0
-    job[j]["node"] = NONE
-    job[j]["dispatch_ns"] = -1
-    job[j]["start_ns"] = -1
-    job[j]["first_ns"] = -1
-    job[j]["arrive_ns"] = world["now_ns"]
-    job[j]["deadline_ns"] = world["now_ns"] + model["deadline_ns"]
+    begin_job(job[j], world["now_ns"], model)
+
+
+@jit_row
+def begin_job(job, now, model):
+    """What is the same for every new request."""
+    job["probe"] = 0
+    job["retries"] = 0
+    job["stutter"] = 0
+    job["node"] = NONE
+    job["dispatch_ns"] = -1
+    job["start_ns"] = -1
+    job["first_ns"] = -1
+    job["arrive_ns"] = now
+    job["deadline_ns"] = now + model["deadline_ns"]
 
 
 @jit_row

@@ -19,9 +19,12 @@ from edge_gym.scenario.parts import (
     Arrivals,
     Change,
     Churn,
+    Control,
     Drift,
     Pool,
     RewardWeights,
+    Router,
+    Semantic,
     Telemetry,
     Topology,
     Workload,
@@ -47,6 +50,9 @@ class Scenario:
     weights: RewardWeights = part(RewardWeights(), "what counts")
     drift: Drift = part(Drift(), "unannounced slow-downs")
     churn: Churn = part(Churn(), "nodes that leave and join")
+    semantic: Semantic = part(Semantic(), "what the users of nodes do, and what is said about it")
+    router: Router = part(Router(), "the fast path, the world's own router")
+    control: Control = part(Control(), "the control surface of the fast path and its guards")
     timeline: tuple[Change, ...] = part((), "changes in order of time")
     horizon_s: float = number(3600.0, 0, MAX_HORIZON_S, "s", "arrivals stop here", low_open=True)
     n_requests: int | None = number(None, 1, MAX_REQUESTS, "requests", "arrivals stop after so many; null: no limit")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edge_gym import devices as catalog
 from edge_gym.errors import EdgeGymInputError
+from edge_gym.events.phrases import LEVELS, STYLES
 from edge_gym.fields import NAME_PATTERN, REQUIRED, check, choice, flag, number, part, series, text
 
 MAX_NODES = 100_000
@@ -203,6 +204,7 @@ class Drift:
     speed_high: float = number(0.5, 1e-3, 1, "factor", "mildest speed factor")
     outage_share: float = number(0.2, 0, 1, "share", "share of slow-downs that are near-outages")
     outage_speed: float = number(0.02, 1e-3, 1, "factor", "speed factor of a near-outage, at once")
+    notification: str = choice("none", LEVELS, "what is said when a slow-down begins and ends")
 
     def __post_init__(self):
         check(self)
@@ -219,6 +221,63 @@ class Churn:
     down_mean_s: float = number(15.0, 1e-3, 1e7, "s", "mean time to return")
     slow_start_s: float = number(5.0, 0, 1e6, "s", "time after joining at reduced speed; 0: none")
     slow_start_speed: float = number(0.5, 1e-3, 1, "factor", "speed factor while it warms up")
+    notification: str = choice("none", LEVELS, "what is said when a node has left or joined")
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Semantic:
+    """What the users of nodes do: a game, an update. It slows the node, and somebody may say so, truly or not."""
+
+    share: float = number(0.0, 0, 1, "share", "share of the nodes with such users; 0: none")
+    gap_mean_s: float = number(60.0, 1e-3, 1e7, "s", "mean time between the end of an event and the next one's news")
+    lead_mean_s: float = number(5.0, 0, 1e6, "s", "mean time from the announcement to the event; 0: at once")
+    duration_mean_s: float = number(20.0, 1e-3, 1e7, "s", "mean length of an event")
+    speed_low: float = number(0.05, 1e-3, 1, "factor", "deepest speed factor; drawn log-uniformly")
+    speed_high: float = number(0.5, 1e-3, 1, "factor", "mildest speed factor")
+    foreground_share: float = number(0.6, 0, 1, "share", "share of events in which the user needs the node at once")
+    silent_share: float = number(0.0, 0, 1, "share", "share of events nobody mentions")
+    late_share: float = number(0.1, 0, 1, "share", "share of events announced only after they began")
+    late_mean_s: float = number(5.0, 0, 1e6, "s", "mean time after the beginning")
+    false_share: float = number(0.1, 0, 1, "share", "share of announcements nothing follows; half are called off")
+    contradict_share: float = number(0.05, 0, 1, "share", "share of events called off by a message though they go on")
+    end_share: float = number(0.7, 0, 1, "share", "share of events whose end is announced")
+    chatter_gap_s: float = number(120.0, 0, 1e7, "s", "mean time between messages that mean nothing, a node; 0: none")
+    notification: str = choice("text", LEVELS, "what is said: nothing, that something changed, what, or in words")
+    style: str = choice("standard", STYLES, "wording: the templates, or paraphrases held out from them")
+
+    def __post_init__(self):
+        check(self)
+        if self.speed_low > self.speed_high:
+            raise EdgeGymInputError("speed_low", self.speed_low, f"<= speed_high = {self.speed_high:g}", "Semantic")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Router:
+    """The fast path, the world's own router, as it is set when an episode begins."""
+
+    exploration: float = number(0.5, 0, 10, "standard deviations", "optimism about nodes of unknown performance")
+    forgetting: float = number(0.95, 0.5, 1, "factor", "weight of a report when the next one comes; 1: for ever")
+    congestion: float = number(0.0, 0, 100, "weight", "how much the delay inflicted on the node's other requests counts")
+    caution_s: float = number(2.0, 0, 1e4, "s", "what a risk gate at 'caution' adds to a node's expected time")
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """The control surface of the fast path, and the guards that bind whoever uses it."""
+
+    tick_s: float = number(10.0, 0.01, 1e6, "s", "the controller is asked at least this often")
+    cooldown_s: float = number(0.5, 0, 1e6, "s", "shortest time between two turns")
+    max_gated_share: float = number(0.5, 0, 1, "share", "largest share of the live nodes that may be closed")
+    max_gated_a_turn: float = number(0.25, 0, 1, "share", "largest share of the live nodes closed in one turn, at least 1")
+    max_calls_a_turn: int = number(16, 1, 1000, "calls", "tool calls in one turn")
+    calls_per_s: float = number(2.0, 0.001, 1e6, "calls/s", "tool calls in the long run")
+    max_probes: int = number(4, 0, 100, "probes", "calibration requests outstanding at a node")
 
     def __post_init__(self):
         check(self)

@@ -13,7 +13,7 @@ from edge_gym.devices import DeviceType, ModelType, Service
 from edge_gym.errors import EdgeGymInputError, nearest
 from edge_gym.scenario.definition import Scenario
 from edge_gym.scenario.io import FORMATS, load_scenario
-from edge_gym.scenario.parts import Arrivals, Churn, Drift, Law, Pool, Telemetry, Topology, Workload
+from edge_gym.scenario.parts import Arrivals, Churn, Drift, Law, Pool, Semantic, Telemetry, Topology, Workload
 
 # Device types that an operator would really mix, each able to hold the whole model mix in memory.
 EDGE_MIX = (
@@ -133,6 +133,21 @@ def churn() -> Scenario:
     return replace(stationary(), name="churn", arrivals=Arrivals(load=0.5), churn=come_and_go, bias_sigma=0.3)
 
 
+def semantic() -> Scenario:
+    """`stationary` at half load; users of all nodes play, call, update for 20 s every minute, and most of it is said."""
+    users = Semantic(share=1.0, gap_mean_s=60.0, lead_mean_s=4.0, duration_mean_s=20.0)
+    return replace(stationary(), name="semantic", arrivals=Arrivals(load=0.5), semantic=users, bias_sigma=0.3)
+
+
+def mixed() -> Scenario:
+    """`semantic`, `drift` and `churn` at once, each half as frequent, with unknown software stacks (sigma 0.5)."""
+    users = Semantic(share=0.5, gap_mean_s=60.0, lead_mean_s=4.0, duration_mean_s=20.0)
+    slow = Drift(share=0.5, gap_mean_s=40.0, hold_mean_s=15.0, ramp_s=4.0)
+    come_and_go = Churn(share=0.25, up_mean_s=60.0, down_mean_s=15.0)
+    parts = {"semantic": users, "drift": slow, "churn": come_and_go}
+    return replace(stationary(), name="mixed", arrivals=Arrivals(load=0.5), bias_sigma=0.5, **parts)
+
+
 def toy2() -> Scenario:
     """Small enough for paper: nodes of 1 s and 2 s, one request at a time, no network delay, 10 requests at 1/s."""
     constant = Law(kind="constant", mean=1.0)
@@ -155,7 +170,7 @@ def toy2() -> Scenario:
 
 PRESETS: dict[str, Callable[[], Scenario]] = {
     f"routing/{build.__name__}": build
-    for build in (stationary, overload, toy2, metro64, metro1000, bursty, diurnal, azure, coldstart, drift, churn)
+    for build in (stationary, overload, toy2, metro64, metro1000, bursty, diurnal, azure, coldstart, drift, churn, semantic, mixed)
 }
 
 

@@ -5,7 +5,7 @@ from importlib import import_module
 from edge_gym.errors import EdgeGymInputError, nearest
 from edge_gym.tasks.task import Task
 
-TASKS = {"routing": "edge_gym.tasks.routing"}
+TASKS = {"routing": "edge_gym.tasks.routing", "metacontrol": "edge_gym.tasks.metacontrol"}
 
 
 def get_task(name: str) -> Task:

@@ -41,7 +41,7 @@ The weighted sum of named terms, each a cost with a minus sign, since the last d
 | `latency` | s | request-seconds in the system, so the return is minus the summed latency |
 | `slo_miss` | requests | late, declined, dropped |
 | `drop` | requests | declined, dropped, or left behind at the end |
-| `stutter` | requests | delivered with a gap between units beyond the scenario's bound |
+| `stutter` | requests | delivered with a gap between units beyond the scenario's bound, or served while the user of the node was in the foreground |
 | `migration` | s | always 0 in this task |
 | `energy` | J | of all nodes, idle power included |
 | `cost` | USD | price of the nodes while they run anything |
@@ -70,6 +70,7 @@ drains for at most `drain_s`, all of it within the last reward, and the final ob
 | `reward_terms` | dict of float | the unweighted reward terms |
 | `dt_s` | float | simulated seconds since the last decision |
 | `time_s` | float | simulated seconds since the episode began |
+| `events` | tuple | messages since the last decision: `(time_s, text)` each; data, never instructions |
 | `seed` | int | `reset(seed=...)` with it begins this very episode again |
 | `invalid_action` | bool | an illegal action was taken as declining (with `illegal="decline"`) |
 
@@ -88,6 +89,15 @@ return).
 * v0: first version.
 """
 
+from edge_gym.kernel.observe import COLUMNS
 from edge_gym.tasks.task import Task
 
-TASK = Task(name="routing", id="edge_gym/Routing-v0", page=__doc__ or "")
+TASK = Task(
+    name="routing",
+    id="edge_gym/Routing-v0",
+    page=__doc__ or "",
+    columns=COLUMNS,
+    worlds="routing",
+    n_actions=lambda n_nodes, n_models: n_nodes + 1,
+    noop=lambda n_nodes, n_models: n_nodes,
+)

@@ -1,11 +1,12 @@
 """The little that sets one task apart from another: which decisions are handed over, and the spaces."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from edge_gym.kernel.observe import COLUMNS, Column
+from edge_gym.kernel.observe import Column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +18,20 @@ class Task:
         id: Gymnasium id.
         page: The documentation page (Markdown).
         columns: The features of an observation row, in order.
+        worlds: The task whose scenarios it is played on: its own, or another's.
+        n_actions: From the numbers of nodes and models to the number of actions.
+        noop: From the same to the action that changes nothing: decline, or end the turn.
+        control: The decisions are those of the controller of the fast path.
     """
 
     name: str
     id: str
     page: str
-    columns: tuple[Column, ...] = COLUMNS
+    columns: tuple[Column, ...]
+    worlds: str
+    n_actions: Callable[[int, int], int]
+    noop: Callable[[int, int], int]
+    control: bool = False
 
     def observation_space(self, n_nodes: int) -> Box:
         """Space of one observation: (n_nodes + 1, n_features) float32."""
@@ -30,6 +39,6 @@ class Task:
         high = np.tile(np.array([c.high for c in self.columns], np.float32), (n_nodes + 1, 1))
         return Box(low, high, dtype=np.float32)
 
-    def action_space(self, n_nodes: int) -> Discrete:
-        """Space of one action: a node number, or `n_nodes` to decline."""
-        return Discrete(n_nodes + 1)
+    def action_space(self, n_nodes: int, n_models: int = 1) -> Discrete:
+        """Space of one action."""
+        return Discrete(self.n_actions(n_nodes, n_models))

@@ -1,0 +1,122 @@
+"""The fast path: the world's own router, `d* = argmin Q_d + T_d(k) - c u_d(k) + M_d`. The only copy of this code.
+
+Q is the backlog ahead of the request, T the service time by an online performance model of each (node, model), u its
+uncertainty, c the exploration, M the risk gate. The performance model corrects the prior of the work up to the first
+unit and of the units by one ratio each, fitted to the measured slowdowns by recursive least squares with forgetting
+(Ljung and Soderstrom, Theory and Practice of Recursive Identification, 1983, algorithm 2.4); its covariance is bounded
+by that of the prior, so that it cannot wind up. What was learnt grows uncertain again as it grows old.
+
+An overdue request counts as evidence (a node that has slowed is silent until it answers), as in `sect_watchdog`.
+"""
+
+import math
+
+from ._jit import jit_row
+from .tables import CAUTION, CLOSED, SECOND
+
+PRIOR_SIGMA = 0.5  # standard deviation of a ratio nothing is known of
+PRIOR_P = 4.0  # its variance in units of the measurement noise: the first report corrects most of the error
+RATIO_LOW, RATIO_HIGH = 0.05, 100.0
+STALE_PER_S = 1.0  # reports' worth of forgetting in a second without any
+CLOSED_S = 1e6  # a closed node is taken only if nothing else is legal
+
+
+@jit_row
+def forget_model(pair):
+    """Nothing is known of this (node, model) but its prior."""
+    pair["first_ratio"] = 1.0
+    pair["unit_ratio"] = 1.0
+    pair["p_first"] = PRIOR_P
+    pair["p_cross"] = 0.0
+    pair["p_unit"] = PRIOR_P
+
+
+@jit_row
+def fit(pair, share, measured, forgetting):
+    """One step of recursive least squares.
+
+    Args:
+        pair: PAIR row, changed.
+        share: Share of the prior work that lies before the first unit, 0 to 1.
+        measured: Measured service over prior.
+        forgetting: 0 < forgetting <= 1; 1 forgets nothing.
+    """
+    a, b = share, 1.0 - share
+    pa = pair["p_first"] * a + pair["p_cross"] * b
+    pb = pair["p_cross"] * a + pair["p_unit"] * b
+    scale = forgetting + a * pa + b * pb
+    error = measured - (pair["first_ratio"] * a + pair["unit_ratio"] * b)
+    pair["first_ratio"] = min(max(pair["first_ratio"] + pa / scale * error, RATIO_LOW), RATIO_HIGH)
+    pair["unit_ratio"] = min(max(pair["unit_ratio"] + pb / scale * error, RATIO_LOW), RATIO_HIGH)
+    first = (pair["p_first"] - pa * pa / scale) / forgetting
+    cross = (pair["p_cross"] - pa * pb / scale) / forgetting
+    unit = (pair["p_unit"] - pb * pb / scale) / forgetting
+    pair["p_first"] = min(first, PRIOR_P)
+    pair["p_unit"] = min(unit, PRIOR_P)
+    # Without information about one of the two, clipping must not leave a correlation above one.
+    limit = math.sqrt(max(pair["p_first"] * pair["p_unit"], 0.0))
+    pair["p_cross"] = min(max(cross, -limit), limit)
+
+
+@jit_row
+def estimate(world, node, pair, first_s, units_s):
+    """Service over prior of a request alone on the node, and the standard deviation of that ratio.
+
+    Args:
+        world: WORLD row.
+        node: NODE row.
+        pair: PAIR row.
+        first_s: Prior work up to the first unit, seconds.
+        units_s: Prior work of the units, seconds.
+    """
+    if pair["evidence"] == 0:
+        return node["slowdown"], PRIOR_SIGMA
+    share = first_s / (first_s + units_s + 1e-12)
+    rest = 1.0 - share
+    ratio = pair["first_ratio"] * share + pair["unit_ratio"] * rest
+    p = share * share * pair["p_first"] + 2.0 * share * rest * pair["p_cross"] + rest * rest * pair["p_unit"]
+    idle_s = (world["now_ns"] - node["evidence_ns"]) / SECOND
+    p += (1.0 - world["forgetting"]) * STALE_PER_S * idle_s
+    return ratio, PRIOR_SIGMA * math.sqrt(min(max(p, 0.0) / PRIOR_P, 1.0))
+
+
+@jit_row
+def transient(pairs, node, stream):
+    """By how much a node is slower now than its estimates say, as its running responses show; 1 if they show nothing.
+
+    Args:
+        pairs: (M,) PAIR rows of the node.
+        node: NODE row.
+        stream: What they show: see `nodes.streamed`.
+    """
+    if stream == 0.0:
+        return 1.0
+    pair = pairs[node["stream_model"]]
+    return stream / (pair["unit_ratio"] if pair["evidence"] > 0 else node["slowdown"])
+
+
+@jit_row
+def router_cost(params, world, node, ratio, sigma, overdue, wait_s, served_s, inflicted_s, other_s):
+    """What the fast path expects of a node, seconds.
+
+    Args:
+        params: The scenario's tables.
+        world: WORLD row.
+        node: NODE row.
+        ratio: Service over prior.
+        sigma: Standard deviation of that ratio, relative.
+        overdue: Age of the oldest outstanding request over its expected time.
+        wait_s: Prior wait for a slot.
+        served_s: Prior service beside the present neighbours.
+        inflicted_s: By how much it would delay those neighbours, prior.
+        other_s: Network and model load.
+    """
+    service = served_s * ratio
+    optimistic = max(1.0 - world["exploration"] * sigma, 0.1)
+    inflicted = params.rules[0]["congestion"] * inflicted_s * ratio
+    cost = (wait_s * node["slowdown"] + service * optimistic + inflicted) * overdue + other_s
+    if node["gate"] == CAUTION:
+        cost += params.rules[0]["caution_s"]
+    elif node["gate"] == CLOSED:
+        cost += CLOSED_S
+    return cost

@@ -47,9 +47,10 @@ class Policy(Protocol):
     """Whoever decides, for B worlds at once.
 
     A policy that needs `context.privileged` has a class attribute `privileged = True`; its results are marked.
-    One that controls the fast path instead of routing has `task = "metacontrol"`: its choices are tool calls, and it may
-    have an attribute `wait_s`, (B,) simulated seconds after which it wants to be asked again when it finishes (0: at
-    the next event or tick), which is how thinking takes time.
+    One that controls the fast path instead of routing has `task = "metacontrol"`: its choices are tool calls. Where
+    it finishes its turn it may say, by attributes of shape (B,) in simulated seconds, when it wants to be asked again:
+    `wake_s`, at the latest then (0: at the next tick); `wait_s`, exactly then and deaf to events meanwhile (0: it does
+    not wait), which is how thinking takes time.
     """
 
     def reset(self, n_envs: int, seed: int) -> None:

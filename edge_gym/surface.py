@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-
 from edge_gym.envs.batch import Batch
 from edge_gym.kernel import control, step
 from edge_gym.kernel.control import EXPLORATIONS, FORGETTINGS

@@ -166,9 +166,7 @@ class Batch:
         entries = self.state.news[b, : self.state.world[b]["news_count"]]
         return tuple(self._in_words(*entry) for entry in entries.tolist())
 
-    def _in_words(
-        self, time_ns: int, onset_s: float, duration_s: float, speed: float, node: int, phrase: int
-    ) -> Event:
+    def _in_words(self, time_ns: int, onset_s: float, duration_s: float, speed: float, node: int, phrase: int) -> Event:
         words = self.world.phrases[phrase], self.world.node_names[node], onset_s, duration_s, speed
         return Event(time_ns / SECOND, render(*words))
 

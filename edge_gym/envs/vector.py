@@ -259,7 +259,7 @@ class EdgeVectorEnv(VectorEnv):
         """(B,) object: the messages of each row, mostly none."""
         found = np.empty(self.num_envs, object)
         found.fill(())
-        for b in np.flatnonzero(self.batch.state.world["news_count"]):
+        for b in np.flatnonzero(self.batch.state.world["news_count"]).tolist():
             if rows[b]:
                 found[b] = self.batch.events(b)
         return found

@@ -19,6 +19,7 @@ from edge_gym.kernel.tables import LOG, SECOND, TERMS
 from edge_gym.policy import Context, Policy, is_privileged, task_of
 from edge_gym.surface import Surface
 
+LONG_S = 1e8  # longer than anybody waits, and safe to add to a time
 STREAM = 0x706F6C69  # sets the policies' draws apart from every other use of a world's seed
 
 
@@ -154,9 +155,12 @@ class _Turn:
         return self.batch.state.world["news_count"].tolist()
 
     def _set_waits(self) -> None:
-        wait_s = getattr(self.policy, "wait_s", None)
-        if self.batch.task.control and wait_s is not None:
-            self.batch.order["wait_ns"] = np.rint(np.maximum(wait_s, 0.0) * SECOND).astype(np.int64)
+        """When a controller of the fast path that finishes its turn wants to be asked again."""
+        if not self.batch.task.control:
+            return
+        for name in ("wait", "wake"):
+            seconds = np.minimum(np.maximum(getattr(self.policy, f"{name}_s", 0.0), 0.0), LONG_S)
+            self.batch.order[f"{name}_ns"] = np.ceil(seconds * SECOND).astype(np.int64)
 
     def _call(self, method: str, *arguments: Any) -> Any:
         try:

@@ -1,6 +1,7 @@
 """The held-out style: the same news in other words and another syntax.
 
-The parser was written before it and not changed since; it knows some of these everyday synonyms by chance.
+The parser was written before it and not changed since. Eight of the 32 names of activities are everyday synonyms that
+its rules know, put in afterwards on purpose: a style that avoids every word of the rules would be as unnatural.
 Blanks as in `standard`; {harm} is the severity in other words.
 """
 

@@ -360,9 +360,9 @@ def _regime_rules(rules: np.void, scenario: Scenario) -> None:
     rules["event_gap_s"] = semantic.gap_mean_s
     rules["event_lead_s"] = semantic.lead_mean_s
     rules["event_hold_s"] = semantic.duration_mean_s
-    rules["event_low"] = semantic.speed_low
-    rules["event_high"] = semantic.speed_high
     rules["late_s"] = semantic.late_mean_s
+    for name in ("foreground_low", "foreground_high", "background_low", "background_high"):
+        rules[name] = getattr(semantic, name)
     for name in ("foreground", "silent", "late", "false", "contradict", "end"):
         rules[f"{name}_share"] = getattr(semantic, f"{name}_share")
     rules["chatter_gap_s"] = semantic.chatter_gap_s

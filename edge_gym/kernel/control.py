@@ -15,7 +15,7 @@ from .step import BEGIN, LOOK, NOTHING, OVER, SKIP, STEP, SUBJECT, next_event, r
 from .tables import CLOSED, NEVER, NONE, OPEN, SECOND
 
 EXPLORATIONS = (0.0, 0.5, 1.0, 2.0)
-FORGETTINGS = (1.0, 0.98, 0.95, 0.9)
+FORGETTINGS = (1.0, 0.99, 0.95, 0.9)
 LEVELS = 3  # OPEN, CAUTION, CLOSED
 FINISH = 0  # column of the router's row
 
@@ -55,7 +55,7 @@ def run_control(params, state, order, first, last, obs, mask, out, look, legal, 
         elif todo == STEP:
             world["log_count"] = 0
             world["news_count"] = 0
-            call(params, row, order[b]["action"], order[b]["wait_ns"], look, legal, times, servers)
+            call(params, row, order[b], look, legal, times, servers)
         if todo != LOOK:
             score(params, row, out[b])
             out[b]["time_s"] = world["now_ns"] / SECOND
@@ -66,13 +66,13 @@ def run_control(params, state, order, first, last, obs, mask, out, look, legal, 
 
 
 @jit_row
-def call(params, row, action, wait_ns, look, legal, times, servers):
+def call(params, row, order, look, legal, times, servers):
     """Carry out one tool call. Only `finish` lets time pass; what the guards refuse is counted and changes nothing."""
     world, n_nodes = row.world[0], row.node.shape[0]
     n_columns = columns_of(params.model.shape[0])
-    n, column = action // n_columns, action % n_columns
+    n, column = order["action"] // n_columns, order["action"] % n_columns
     if n == n_nodes and column == FINISH:
-        run_on(params, row, wait_ns, look, legal, times)
+        run_on(params, row, order["wait_ns"], order["wake_ns"], look, legal, times)
         return
     refill(params, row)
     count_all_servers(params, row, servers)
@@ -103,14 +103,26 @@ def configure(world, column):
 
 
 @jit_row
-def run_on(params, row, wait_ns, look, legal, times):
-    """The turn ends: the world routes by itself until the next event or tick, or for exactly `wait_ns`."""
+def run_on(params, row, wait_ns, wake_ns, look, legal, times):
+    """The turn ends: the world routes by itself until the next event or tick, or for exactly `wait_ns`.
+
+    Args:
+        params: The scenario's tables.
+        row: The world.
+        wait_ns: If positive, the controller thinks for this long and is deaf meanwhile; its turn goes on.
+        wake_ns: If positive, it is asked again after this time at the latest, but not before its cool-down is over.
+        look: Scratch, a routing observation.
+        legal: Scratch.
+        times: Scratch.
+    """
     world, rules = row.world[0], params.rules[0]
     now, deaf = world["now_ns"], wait_ns > 0
     if deaf:
         world["wake_ns"] = now + wait_ns
     else:
         world["wake_ns"] = now + rules["tick_ns"]
+        if wake_ns > 0:
+            world["wake_ns"] = min(world["wake_ns"], max(now + wake_ns, world["turn_ns"] + rules["cooldown_ns"]))
         world["stir"] = 0
     most = row.log.shape[0] - row.job.shape[0] - 1  # rows that may be full before the episode ends
     while True:

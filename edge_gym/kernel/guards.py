@@ -66,10 +66,10 @@ def may_close(params, row, n, alive, servers):
         return False
     if world["turn_closed"] + 1 > max(math.floor(rules["max_gated_a_turn"] * alive), 1):
         return False
+    last = 0  # models of which it is the last open server
     for m in range(servers.shape[0]):
-        if params.service[n, m]["supported"] == 1 and servers[m] < 2:
-            return False
-    return True
+        last += 1 if params.service[n, m]["supported"] == 1 and servers[m] < 2 else 0
+    return last == 0
 
 
 @jit_row
@@ -90,7 +90,7 @@ def uphold_guards(params, row):
 @jit_row
 def all_served(params, row):
     """Whether every model that a live node serves has one that is not closed."""
+    unserved = 0
     for m in range(params.model.shape[0]):
-        if count_servers(params, row, m) == 0:
-            return False
-    return True
+        unserved += 1 if count_servers(params, row, m) == 0 else 0
+    return unserved == 0

@@ -4,7 +4,6 @@ The world draws numbers; Python puts them into words (`edge_gym.events`). Each p
 the tables were built, so the observation shows what that parser would say of every text without running it.
 """
 
-from . import random
 from ._jit import jit_row
 from .nodes import to_ns
 from .tables import AHEAD, CHATTER, NEVER, NOW, SECOND
@@ -93,5 +92,3 @@ def believed(node, now):
     if now < node["heard_from_ns"]:
         return 0.5, node["heard_slowdown"], foreground, (node["heard_from_ns"] - now) / SECOND
     return 1.0, node["heard_slowdown"], foreground, (node["heard_until_ns"] - now) / SECOND
-
-

@@ -59,7 +59,7 @@ COLUMNS = (
     Column("uncertainty", "-", "0 to 1", 0, 1, "fast path: standard deviation of its estimate over that of the prior"),
     Column("router", "-", "0 or 1", 0, 1, "fast path: the choice the world's own router would make"),
     Column("backlog", "s", TIME_SCALE, 0, 1, "expected: outstanding prior work of the node, less progress"),
-    Column("wait", "s", TIME_SCALE, 0, 1, "expected: wait for a slot, prior; on the decline row what declining is charged"),
+    Column("wait", "s", TIME_SCALE, 0, 1, "expected: wait for a slot, prior; decline row: what declining is charged"),
     Column("first", "s", TIME_SCALE, 0, 1, "expected: time to first unit on the idle node, prior"),
     Column("per_unit", "s", TIME_SCALE, 0, 1, "expected: time per unit on the idle node, prior"),
     Column("service", "s", TIME_SCALE, 0, 1, "expected: service beside the present neighbours, prior"),
@@ -74,14 +74,14 @@ COLUMNS = (
 (
     IS_REQUEST, MODEL, PROMPT, FORECAST, SLACK, RETRIES, IS_DECLINE, LEGAL, ALIVE, BUSY, OUTSTANDING, FREE_MEMORY,
     RESIDENT, PARALLELISM, PRICE, POWER, SLOWDOWN, EVIDENCE, OVERDUE, STREAM, EVENT, EVENT_SLOWDOWN, EVENT_FOREGROUND,
-    UNCERTAINTY, ROUTER, BACKLOG, WAIT, FIRST, PER_UNIT, SERVICE, INFLICTED, NETWORK, LOAD, EVIDENCE_AGE, EVENT_IN, EVENT_AGE,
-    ROUTER_COST,
+    UNCERTAINTY, ROUTER, BACKLOG, WAIT, FIRST, PER_UNIT, SERVICE, INFLICTED, NETWORK, LOAD, EVIDENCE_AGE, EVENT_IN,
+    EVENT_AGE, ROUTER_COST,
 ) = range(len(COLUMNS))  # fmt: skip
 N_FEATURES = len(COLUMNS)
 N_TIMES = N_FEATURES - BACKLOG  # the times are the last columns
 (
-    T_BACKLOG, T_WAIT, T_FIRST, T_PER_UNIT, T_SERVICE, T_INFLICTED, T_NETWORK, T_LOAD, T_EVIDENCE_AGE, T_EVENT_IN, T_EVENT_AGE,
-    T_ROUTER_COST,
+    T_BACKLOG, T_WAIT, T_FIRST, T_PER_UNIT, T_SERVICE, T_INFLICTED, T_NETWORK, T_LOAD, T_EVIDENCE_AGE, T_EVENT_IN,
+    T_EVENT_AGE, T_ROUTER_COST,
 ) = range(N_TIMES)  # fmt: skip
 N_SUBJECT = IS_DECLINE  # the columns before it describe the subject and are the same in every row
 
@@ -291,7 +291,7 @@ def show_home(params, row, n, m, site, prompt, forecast, payload_bytes, legal, o
     ratio, sigma = estimate(world, node, pair, first, per_unit * forecast)
     own = first + per_unit * forecast
     inflicted = service["crowding"] * min(fluid, min(seen, slots - 1) * own)
-    slower = max(transient(row.pair[n], node, stream), 0.0)
+    slower = max(transient(row.pair[n], node, m, stream), 0.0)
     overdue = max(max(overdue, 1.0), slower) if slower > 1.0 else max(overdue, 1.0) * slower
     cost = router_cost(params, world, node, ratio, sigma, overdue, wait, served, inflicted, network + load)
     at = n * N_TIMES

@@ -81,18 +81,23 @@ def estimate(world, node, pair, first_s, units_s):
 
 
 @jit_row
-def transient(pairs, node, stream):
+def transient(pairs, node, m, stream):
     """By how much a node is slower now than its estimates say, as its running responses show; 1 if they show nothing.
+
+    If another model is streaming of which nothing else is known, what it shows may be its own software factor.
 
     Args:
         pairs: (M,) PAIR rows of the node.
         node: NODE row.
+        m: Model in question.
         stream: What they show: see `nodes.streamed`.
     """
     if stream == 0.0:
         return 1.0
     pair = pairs[node["stream_model"]]
-    return stream / (pair["unit_ratio"] if pair["evidence"] > 0 else node["slowdown"])
+    if pair["evidence"] > 0:
+        return stream / pair["unit_ratio"]
+    return stream / node["slowdown"] if m == node["stream_model"] else 1.0
 
 
 @jit_row

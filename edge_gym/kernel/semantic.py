@@ -92,10 +92,12 @@ def plan_event(params, row, n, now):
         regime["says_end"] = 0
     foreground = draw_uniform(row, n, D_GROUP) < rules["foreground_share"]
     u = draw_uniform(row, n, D_ACTIVITY)
-    regime["activity"] = int(u * rules["n_foreground"])
-    if not foreground:
+    if foreground:
+        regime["activity"] = int(u * rules["n_foreground"])
+        low, high = math.log(rules["foreground_low"]), math.log(rules["foreground_high"])
+    else:
         regime["activity"] = rules["n_foreground"] + int(u * rules["n_background"])
-    low, high = math.log(rules["event_low"]), math.log(rules["event_high"])
+        low, high = math.log(rules["background_low"]), math.log(rules["background_high"])
     regime["event_speed"] = math.exp(low + (high - low) * draw_uniform(row, n, D_SPEED))
 
 
@@ -153,9 +155,7 @@ def tell(params, row, n, stage, onset_ns, duration_ns, words):
     regime = row.regime[n]
     onset_s, duration_s = onset_ns / SECOND, duration_ns / SECOND
     u = draw_uniform(row, n, words)
-    say(
-        params, row, n, SEMANTIC_NEWS, stage, regime["activity"], onset_s, duration_s, regime["event_speed"], u
-    )
+    say(params, row, n, SEMANTIC_NEWS, stage, regime["activity"], onset_s, duration_s, regime["event_speed"], u)
 
 
 @jit_row

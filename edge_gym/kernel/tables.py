@@ -97,8 +97,10 @@ RULES = np.dtype(  # one row: the scalars of a scenario
         ("event_gap_s", "f8"),
         ("event_lead_s", "f8"),
         ("event_hold_s", "f8"),
-        ("event_low", "f8"),
-        ("event_high", "f8"),
+        ("foreground_low", "f8"),
+        ("foreground_high", "f8"),
+        ("background_low", "f8"),
+        ("background_high", "f8"),
         ("foreground_share", "f8"),
         ("silent_share", "f8"),
         ("late_share", "f8"),
@@ -443,7 +445,8 @@ ORDER = np.dtype(  # (B,): what to do with each world
         ("root_seed", "u8"),  # BEGIN: the seed given to `reset`
         ("episode", "i8"),  # BEGIN: number of the episode since that seed, from 0
         ("todo", "i8"),  # SKIP, LOOK, BEGIN or STEP
-        ("wait_ns", "i8"),  # control: with `finish`, be asked again after exactly this time; 0: at the next event or tick
+        ("wait_ns", "i8"),  # control, with `finish`: think for this long, deaf to events; 0: do not
+        ("wake_ns", "i8"),  # control, with `finish`: be asked again after this time at the latest; 0: at the next tick
     ]
 )
 

@@ -235,9 +235,11 @@ class Semantic:
     gap_mean_s: float = number(60.0, 1e-3, 1e7, "s", "mean time between the end of an event and the next one's news")
     lead_mean_s: float = number(5.0, 0, 1e6, "s", "mean time from the announcement to the event; 0: at once")
     duration_mean_s: float = number(20.0, 1e-3, 1e7, "s", "mean length of an event")
-    speed_low: float = number(0.05, 1e-3, 1, "factor", "deepest speed factor; drawn log-uniformly")
-    speed_high: float = number(0.5, 1e-3, 1, "factor", "mildest speed factor")
     foreground_share: float = number(0.6, 0, 1, "share", "share of events in which the user needs the node at once")
+    foreground_low: float = number(0.05, 1e-3, 1, "factor", "deepest speed factor then; drawn log-uniformly")
+    foreground_high: float = number(0.25, 1e-3, 1, "factor", "mildest speed factor then")
+    background_low: float = number(0.2, 1e-3, 1, "factor", "deepest speed factor in the other events")
+    background_high: float = number(0.8, 1e-3, 1, "factor", "mildest speed factor in the other events")
     silent_share: float = number(0.0, 0, 1, "share", "share of events nobody mentions")
     late_share: float = number(0.1, 0, 1, "share", "share of events announced only after they began")
     late_mean_s: float = number(5.0, 0, 1e6, "s", "mean time after the beginning")
@@ -250,17 +252,19 @@ class Semantic:
 
     def __post_init__(self):
         check(self)
-        if self.speed_low > self.speed_high:
-            raise EdgeGymInputError("speed_low", self.speed_low, f"<= speed_high = {self.speed_high:g}", "Semantic")
+        for group in ("foreground", "background"):
+            low, high = getattr(self, f"{group}_low"), getattr(self, f"{group}_high")
+            if low > high:
+                raise EdgeGymInputError(f"{group}_low", low, f"<= {group}_high = {high:g}", "Semantic")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Router:
     """The fast path, the world's own router, as it is set when an episode begins."""
 
-    exploration: float = number(0.5, 0, 10, "standard deviations", "optimism about nodes of unknown performance")
-    forgetting: float = number(0.95, 0.5, 1, "factor", "weight of a report when the next one comes; 1: for ever")
-    congestion: float = number(0.0, 0, 100, "weight", "how much the delay inflicted on the node's other requests counts")
+    exploration: float = number(0.25, 0, 10, "standard deviations", "optimism about nodes of unknown performance")
+    forgetting: float = number(0.99, 0.5, 1, "factor", "weight of a report when the next one comes; 1: for ever")
+    congestion: float = number(2.0, 0, 100, "weight", "how much the delay of the node's other requests counts")
     caution_s: float = number(2.0, 0, 1e4, "s", "what a risk gate at 'caution' adds to a node's expected time")
 
     def __post_init__(self):
@@ -274,7 +278,7 @@ class Control:
     tick_s: float = number(10.0, 0.01, 1e6, "s", "the controller is asked at least this often")
     cooldown_s: float = number(0.5, 0, 1e6, "s", "shortest time between two turns")
     max_gated_share: float = number(0.5, 0, 1, "share", "largest share of the live nodes that may be closed")
-    max_gated_a_turn: float = number(0.25, 0, 1, "share", "largest share of the live nodes closed in one turn, at least 1")
+    max_gated_a_turn: float = number(0.25, 0, 1, "share", "largest share of them closed in one turn, at least 1")
     max_calls_a_turn: int = number(16, 1, 1000, "calls", "tool calls in one turn")
     calls_per_s: float = number(2.0, 0.001, 1e6, "calls/s", "tool calls in the long run")
     max_probes: int = number(4, 0, 100, "probes", "calibration requests outstanding at a node")

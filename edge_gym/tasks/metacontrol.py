@@ -23,7 +23,8 @@ router; `columns = max(3 + n_models, 9)`:
 | 0 | `set_risk_gate(node, open)` | `finish` |
 | 1 | `set_risk_gate(node, caution)`: the router adds `router.caution_s` to its expected time | exploration 0 |
 | 2 | `set_risk_gate(node, closed)`: taken only if nothing else is legal | exploration 0.5 |
-| 3 ... | `calibrate(node, model)`: send one probe request for model column - 3 | exploration 1, 2, forgetting 1, 0.98, 0.95, 0.9 |
+| 3, 4 | `calibrate(node, model)`: send one probe request for model column - 3 | exploration 1, 2 |
+| 5 ... 8 | the same for the next models | forgetting 1, 0.99, 0.95, 0.9 |
 
 ## Observation Space
 

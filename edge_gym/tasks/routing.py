@@ -41,7 +41,7 @@ The weighted sum of named terms, each a cost with a minus sign, since the last d
 | `latency` | s | request-seconds in the system, so the return is minus the summed latency |
 | `slo_miss` | requests | late, declined, dropped |
 | `drop` | requests | declined, dropped, or left behind at the end |
-| `stutter` | requests | delivered with a gap between units beyond the scenario's bound, or served while the user of the node was in the foreground |
+| `stutter` | requests | delivered with too long a gap between units, or from a node whose user was in the foreground |
 | `migration` | s | always 0 in this task |
 | `energy` | J | of all nodes, idle power included |
 | `cost` | USD | price of the nodes while they run anything |

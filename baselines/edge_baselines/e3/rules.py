@@ -1,0 +1,180 @@
+"""`e3_rules`: the meta-controller without a language model, by parser and thresholds; default and fallback.
+
+It reads every message with the shipped parser, closes the gate of a node while its user is said to be in the
+foreground or the node severely slowed, and opens it when that is over. It measures what it does not know: newcomers,
+nodes whose trouble is over, and nodes that were found slow and have been silent since.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edge_gym.events.parser import Reading, read
+from edge_gym.events.phrases import STAGES
+from edge_gym.kernel import observe_control as seen
+from edge_gym.kernel.observe import decode_ratio, decode_time
+from edge_gym.policy import Context
+from edge_gym.surface import LEVELS, Surface
+
+AHEAD, NOW, OVER, CANCELLED, _ = range(len(STAGES))
+OPEN, CAUTION, CLOSED = range(len(LEVELS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSettings:
+    """Thresholds of the rules.
+
+    Attributes:
+        margin_s: A gate closes this long before a foreground event is said to begin.
+        unsaid_s: How long an event is believed in of which nobody says how long it lasts.
+        severe: Said slow-down from which a node is closed though its user is not in the foreground.
+        cautious: Said slow-down from which its gate is at caution.
+        probe_newcomers: Measure a node that has joined.
+        probe_after: Measure a node when its event is over.
+        probe_slow: Measure a silent node believed at least this much slower than its prior; inf: never.
+        silent_s: How long it has been silent.
+        probes: Probes at once.
+    """
+
+    margin_s: float = 0.5
+    unsaid_s: float = 30.0
+    severe: float = 6.0
+    cautious: float = 2.5
+    probe_newcomers: bool = True
+    probe_after: bool = True
+    probe_slow: float = 2.0
+    silent_s: float = 4.0
+    probes: int = 1
+
+
+@dataclass(slots=True)
+class Belief:
+    """What one world's controller believes.
+
+    Attributes:
+        begin_s: (N,) when the event of each node begins; inf: none is known.
+        end_s: (N,) when it ends.
+        level: (N,) the gate it calls for.
+        alive: (N,) which nodes were there at the last turn.
+        calls: Tool calls still to be made in this turn.
+    """
+
+    begin_s: np.ndarray
+    end_s: np.ndarray
+    level: np.ndarray
+    alive: np.ndarray
+    calls: deque[int] = field(default_factory=deque)
+    planned: bool = False
+
+
+class Rules:
+    """Rules for every world of a batch. Decides MetaControl; `act` returns one tool call for each world."""
+
+    task = "metacontrol"
+
+    def __init__(self, settings: RuleSettings | None = None) -> None:
+        self.settings = settings or RuleSettings()
+
+    def reset(self, n_envs: int, seed: int) -> None:
+        """Forget everything."""
+        self._beliefs: list[Belief | None] = [None] * n_envs
+        self.wake_s = np.zeros(n_envs)
+
+    def act(self, obs: np.ndarray, action_mask: np.ndarray, context: Context) -> np.ndarray:
+        """(B,) tool calls: those of the plan that are legal, then finish."""
+        surface = context.surface
+        choice = np.full(len(obs), surface.finish)
+        for b in np.flatnonzero(context.active).tolist():
+            belief = self._beliefs[b]
+            if belief is None or context.begun[b]:
+                belief = self._beliefs[b] = blank(len(surface.nodes))
+            if not belief.planned:
+                self.listen(belief, surface, context.events[b], context.time_s[b])
+                belief.calls.extend(self.plan(belief, surface, obs[b], context.time_s[b]))
+                belief.planned = True
+            choice[b] = self._next(belief, action_mask[b], surface.finish)
+            if choice[b] == surface.finish:
+                belief.planned = False
+                self.wake_s[b] = self.next_wake(belief, context.time_s[b])
+        return choice
+
+    def _next(self, belief: Belief, legal: np.ndarray, finish: int) -> int:
+        while belief.calls:
+            call = belief.calls.popleft()
+            if legal[call]:
+                return call
+        return finish
+
+    def listen(self, belief: Belief, surface: Surface, events: tuple, now_s: float) -> None:
+        """Take note of the messages."""
+        for event in events:
+            reading = read(event.text, surface.nodes)
+            if reading.node is not None:
+                self.note(belief, surface.nodes.index(reading.node), reading, event.time_s, now_s)
+
+    def note(self, belief: Belief, n: int, reading: Reading, said_s: float, now_s: float) -> None:
+        """Take note of what one message says of node `n`."""
+        if reading.stage in (OVER, CANCELLED):
+            belief.end_s[n] = min(belief.end_s[n], now_s)
+        elif reading.stage in (AHEAD, NOW):
+            onset_s = reading.onset_s if reading.stage == AHEAD and reading.onset_s is not None else 0.0
+            lasts_s = self.settings.unsaid_s if reading.duration_s is None else reading.duration_s
+            belief.begin_s[n] = said_s + onset_s
+            belief.end_s[n] = said_s + onset_s + lasts_s
+            belief.level[n] = self.level_of(reading)
+
+    def level_of(self, reading: Reading) -> int:
+        """The gate that an event calls for."""
+        if reading.foreground or reading.slowdown >= self.settings.severe:
+            return CLOSED
+        return CAUTION if reading.slowdown >= self.settings.cautious else OPEN
+
+    def plan(self, belief: Belief, surface: Surface, obs: np.ndarray, now_s: float) -> list[int]:
+        """The tool calls of this turn: gates first, the worst first, then probes."""
+        rows = obs[:-1]
+        gate = np.rint(rows[:, seen.GATE] * CLOSED).astype(int)
+        alive = rows[:, seen.ALIVE] > 0
+        over = alive & (belief.end_s <= now_s)
+        on = (belief.begin_s - self.settings.margin_s <= now_s) & (belief.end_s > now_s)
+        wanted = np.where(on, belief.level, OPEN)
+        order = np.lexsort((belief.end_s, -wanted))
+        calls = [surface.set_risk_gate(int(n), int(wanted[n])) for n in order if alive[n] and wanted[n] != gate[n]]
+        calls += self.probes(surface, rows, belief, over)
+        belief.begin_s[over], belief.end_s[over] = np.inf, np.inf
+        belief.alive = alive
+        return calls
+
+    def probes(self, surface: Surface, rows: np.ndarray, belief: Belief, over: np.ndarray) -> list[int]:
+        """Calibration calls: newcomers on every model, others on the model most asked for."""
+        settings, calls = self.settings, []
+        alive = rows[:, seen.ALIVE] > 0
+        if settings.probe_newcomers:
+            for n in np.flatnonzero(alive & ~belief.alive):
+                calls += [surface.calibrate(int(n), m) for m in range(len(surface.models))]
+        silent = decode_time(rows[:, seen.EVIDENCE_AGE]) > settings.silent_s
+        slow = decode_ratio(rows[:, seen.ESTIMATE]) > settings.probe_slow
+        doubtful = silent & slow & (rows[:, seen.PROBES] == 0.0)
+        if settings.probe_after:
+            doubtful |= over & slow
+        for n in np.flatnonzero(alive & belief.alive & doubtful):
+            calls += [surface.calibrate(int(n), 0)] * settings.probes
+        return calls
+
+    def next_wake(self, belief: Belief, now_s: float) -> float:
+        """Seconds until the next gate has to be moved; 0: the tick will do."""
+        times = np.concatenate([belief.begin_s - self.settings.margin_s, belief.end_s])
+        ahead = times[(times > now_s) & np.isfinite(times)]
+        return float(ahead.min() - now_s) if len(ahead) else 0.0
+
+
+def blank(n_nodes: int) -> Belief:
+    """A controller that knows nothing; all nodes are taken to be there, so that the first turn sees no newcomers."""
+    return Belief(
+        begin_s=np.full(n_nodes, np.inf),
+        end_s=np.full(n_nodes, np.inf),
+        level=np.zeros(n_nodes, int),
+        alive=np.ones(n_nodes, bool),
+    )

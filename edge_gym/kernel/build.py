@@ -371,6 +371,8 @@ def _regime_rules(rules: np.void, scenario: Scenario) -> None:
     rules["exploration"] = router.exploration
     rules["forgetting"] = router.forgetting
     rules["congestion"] = router.congestion
+    rules["trend_sigma"] = router.trend_sigma
+    rules["trend_s"] = router.trend_s
     rules["caution_s"] = router.caution_s
     control = scenario.control
     rules["tick_ns"] = round(control.tick_s * SECOND)

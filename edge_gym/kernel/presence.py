@@ -20,6 +20,8 @@ def join(params, row, n):
     node["evidence"] = 0
     node["evidence_ns"] = -1
     node["stream_model"] = NONE
+    node["trend"] = 1.0
+    node["trend_ns"] = 0
     node["joined_ns"] = row.world[0]["now_ns"]
     for m in range(row.pair.shape[1]):
         row.pair[n, m]["slowdown"] = 1.0

@@ -59,6 +59,38 @@ def fit(pair, share, measured, forgetting):
 
 
 @jit_row
+def variance(pair, share):
+    """Variance of the estimated ratio over that of the prior; `share` of the work lies before the first unit."""
+    rest = 1.0 - share
+    p = share * share * pair["p_first"] + 2.0 * share * rest * pair["p_cross"] + rest * rest * pair["p_unit"]
+    return max(p, 0.0) / PRIOR_P
+
+
+@jit_row
+def trend_now(rules, node, now):
+    """By how much a node is believed to be slower now than its models say; what was seen fades with time."""
+    age_s = (now - node["trend_ns"]) / SECOND
+    return math.exp(math.log(node["trend"]) / (1.0 + age_s / rules["trend_s"]))
+
+
+@jit_row
+def follow(params, row, node, pair, share, measured, now):
+    """Take a measured slowdown into account: part of what surprises is the node straying, part the model being wrong.
+
+    The parts are as the variances: that of the model's ratio, which shrinks with evidence, and `trend_sigma` squared.
+    """
+    rules = params.rules[0]
+    expected = pair["first_ratio"] * share + pair["unit_ratio"] * (1.0 - share)
+    trend = trend_now(rules, node, now)
+    wrong, stray = PRIOR_SIGMA * PRIOR_SIGMA * variance(pair, share), rules["trend_sigma"] * rules["trend_sigma"]
+    gain = stray / (wrong + stray + 1e-3) if pair["evidence"] > 0 else 0.0
+    trend = math.exp(math.log(trend) + gain * math.log(max(measured, 1e-6) / (expected * trend)))
+    node["trend"] = min(max(trend, RATIO_LOW), RATIO_HIGH)
+    node["trend_ns"] = now
+    fit(pair, share, measured / node["trend"], row.world[0]["forgetting"])
+
+
+@jit_row
 def estimate(world, node, pair, first_s, units_s):
     """Service over prior of a request alone on the node, and the standard deviation of that ratio.
 
@@ -69,19 +101,17 @@ def estimate(world, node, pair, first_s, units_s):
         first_s: Prior work up to the first unit, seconds.
         units_s: Prior work of the units, seconds.
     """
-    if pair["evidence"] == 0:
-        return node["slowdown"], PRIOR_SIGMA
     share = first_s / (first_s + units_s + 1e-12)
-    rest = 1.0 - share
-    ratio = pair["first_ratio"] * share + pair["unit_ratio"] * rest
-    p = share * share * pair["p_first"] + 2.0 * share * rest * pair["p_cross"] + rest * rest * pair["p_unit"]
-    idle_s = (world["now_ns"] - node["evidence_ns"]) / SECOND
-    p += (1.0 - world["forgetting"]) * STALE_PER_S * idle_s
-    return ratio, PRIOR_SIGMA * math.sqrt(min(max(p, 0.0) / PRIOR_P, 1.0))
+    ratio = pair["first_ratio"] * share + pair["unit_ratio"] * (1.0 - share)
+    p = variance(pair, share)
+    if node["evidence_ns"] >= 0:
+        idle_s = (world["now_ns"] - node["evidence_ns"]) / SECOND
+        p += (1.0 - world["forgetting"]) * STALE_PER_S * idle_s / PRIOR_P
+    return ratio, PRIOR_SIGMA * math.sqrt(min(p, 1.0))
 
 
 @jit_row
-def transient(pairs, node, m, stream):
+def transient(rules, pairs, node, m, stream, now):
     """By how much a node is slower now than its estimates say, as its running responses show; 1 if they show nothing.
 
     If another model is streaming of which nothing else is known, what it shows may be its own software factor.
@@ -92,12 +122,11 @@ def transient(pairs, node, m, stream):
         m: Model in question.
         stream: What they show: see `nodes.streamed`.
     """
-    if stream == 0.0:
-        return 1.0
-    pair = pairs[node["stream_model"]]
-    if pair["evidence"] > 0:
-        return stream / pair["unit_ratio"]
-    return stream / node["slowdown"] if m == node["stream_model"] else 1.0
+    if stream > 0.0:
+        pair = pairs[node["stream_model"]]
+        if pair["evidence"] > 0 or m == node["stream_model"]:
+            return stream / pair["unit_ratio"]
+    return trend_now(rules, node, now)
 
 
 @jit_row
@@ -119,7 +148,7 @@ def router_cost(params, world, node, ratio, sigma, overdue, wait_s, served_s, in
     service = served_s * ratio
     optimistic = max(1.0 - world["exploration"] * sigma, 0.1)
     inflicted = params.rules[0]["congestion"] * inflicted_s * ratio
-    cost = (wait_s * node["slowdown"] + service * optimistic + inflicted) * overdue + other_s
+    cost = (wait_s * ratio + service * optimistic + inflicted) * overdue + other_s
     if node["gate"] == CAUTION:
         cost += params.rules[0]["caution_s"]
     elif node["gate"] == CLOSED:

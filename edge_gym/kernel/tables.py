@@ -113,6 +113,8 @@ RULES = np.dtype(  # one row: the scalars of a scenario
         ("n_background", "i8"),  # then these; the last two announce drift and churn
         ("exploration", "f8"),  # of the fast path, at the beginning
         ("forgetting", "f8"),
+        ("trend_sigma", "f8"),
+        ("trend_s", "f8"),
         ("congestion", "f8"),
         ("caution_s", "f8"),
         ("tick_ns", "i8"),  # control surface and its guards
@@ -288,6 +290,8 @@ NODE = np.dtype(  # (B, N); what an observation reads comes first, so that it sh
         ("stream_ratio", "f8"),  # as the gap between its units over the prior one, at nominal speed,
         ("stream_gap_s", "f8"),  # and the gap itself;
         ("stream_before", "f8"),  # what was known before; 0: nothing
+        ("trend", "f8"),  # fast path: by how much it was slower than its models said when last heard of
+        ("trend_ns", "i8"),
         ("settled_ns", "i8"),  # progress of the running jobs is booked up to here
         ("finish_ns", "i8"),  # next completion
         ("load_ns", "i8"),  # next model load that ends

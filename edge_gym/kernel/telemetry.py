@@ -5,7 +5,7 @@ and the measured slowdown of every (node, model) over its prior. Nothing here re
 """
 
 from ._jit import jit_row
-from .router import fit
+from .router import follow
 from .tables import COMPLETED, NEVER, NONE, SECOND
 
 
@@ -125,7 +125,7 @@ def learn(params, row, n, j, now):
         node["slowdown"] += gain * (measured - node["slowdown"])
         service = params.service[n, job["model"]]
         share = 1.0 - min(service["per_unit_s"] * job["units"] / job["work_s"], 1.0)
-        fit(pair, share, measured, row.world[0]["forgetting"])
+        follow(params, row, node, pair, share, measured, now)
     pair["evidence"] += 1
     node["evidence"] += 1
     node["evidence_ns"] = now

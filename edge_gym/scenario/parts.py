@@ -262,8 +262,10 @@ class Semantic:
 class Router:
     """The fast path, the world's own router, as it is set when an episode begins."""
 
-    exploration: float = number(0.25, 0, 10, "standard deviations", "optimism about nodes of unknown performance")
+    exploration: float = number(0.1, 0, 10, "standard deviations", "optimism about nodes of unknown performance")
     forgetting: float = number(0.99, 0.5, 1, "factor", "weight of a report when the next one comes; 1: for ever")
+    trend_sigma: float = number(0.3, 0, 10, "log", "how far a node's speed is expected to stray for a while; 0: never")
+    trend_s: float = number(8.0, 1e-3, 1e6, "s", "how long it strays")
     congestion: float = number(2.0, 0, 100, "weight", "how much the delay of the node's other requests counts")
     caution_s: float = number(2.0, 0, 1e4, "s", "what a risk gate at 'caution' adds to a node's expected time")
 

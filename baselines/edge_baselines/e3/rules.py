@@ -43,10 +43,10 @@ class RuleSettings:
     unsaid_s: float = 30.0
     severe: float = 6.0
     cautious: float = 2.5
-    probe_newcomers: bool = True
+    probe_newcomers: bool = False
     probe_after: bool = True
-    probe_slow: float = 2.0
-    silent_s: float = 4.0
+    probe_slow: float = 3.0
+    silent_s: float = 8.0
     probes: int = 1
 
 

@@ -291,7 +291,7 @@ def show_home(params, row, n, m, site, prompt, forecast, payload_bytes, legal, o
     ratio, sigma = estimate(world, node, pair, first, per_unit * forecast)
     own = first + per_unit * forecast
     inflicted = service["crowding"] * min(fluid, min(seen, slots - 1) * own)
-    slower = max(transient(params.rules[0], row.pair[n], node, m, stream, world["now_ns"]), 0.0)
+    slower = max(transient(row.pair[n], node, m, stream, world["now_ns"]), 0.0)
     overdue = max(max(overdue, 1.0), slower) if slower > 1.0 else max(overdue, 1.0) * slower
     cost = router_cost(params, world, node, ratio, sigma, overdue, wait, served, inflicted, network + load)
     at = n * N_TIMES

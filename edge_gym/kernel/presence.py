@@ -22,6 +22,7 @@ def join(params, row, n):
     node["stream_model"] = NONE
     node["trend"] = 1.0
     node["trend_ns"] = 0
+    node["trend_s"] = params.rules[0]["trend_s"]
     node["joined_ns"] = row.world[0]["now_ns"]
     for m in range(row.pair.shape[1]):
         row.pair[n, m]["slowdown"] = 1.0

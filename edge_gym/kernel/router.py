@@ -18,6 +18,8 @@ PRIOR_SIGMA = 0.5  # standard deviation of a ratio nothing is known of
 PRIOR_P = 4.0  # its variance in units of the measurement noise: the first report corrects most of the error
 RATIO_LOW, RATIO_HIGH = 0.05, 100.0
 STALE_PER_S = 1.0  # reports' worth of forgetting in a second without any
+SLOW = 0.7  # logarithm of a slowdown that is not the model's
+LONGEST = 32.0  # times the usual time is a node believed slow
 CLOSED_S = 1e6  # a closed node is taken only if nothing else is legal
 
 
@@ -67,26 +69,33 @@ def variance(pair, share):
 
 
 @jit_row
-def trend_now(rules, node, now):
+def trend_now(node, now):
     """By how much a node is believed to be slower now than its models say; what was seen fades with time."""
     age_s = (now - node["trend_ns"]) / SECOND
-    return math.exp(math.log(node["trend"]) / (1.0 + age_s / rules["trend_s"]))
+    return math.exp(math.log(node["trend"]) / (1.0 + age_s / node["trend_s"]))
 
 
 @jit_row
 def follow(params, row, node, pair, share, measured, now):
     """Take a measured slowdown into account: part of what surprises is the node straying, part the model being wrong.
 
-    The parts are as the variances: that of the model's ratio, which shrinks with evidence, and `trend_sigma` squared.
+    The parts are as the variances: that of the model's ratio, which shrinks with evidence, and `trend_sigma` squared;
+    but no model is so wrong that a large surprise could be its doing. Each time a node is found slow again, it is
+    believed for longer, as one backs off from what keeps failing.
     """
     rules = params.rules[0]
     expected = pair["first_ratio"] * share + pair["unit_ratio"] * (1.0 - share)
-    trend = trend_now(rules, node, now)
+    trend = trend_now(node, now)
     wrong, stray = PRIOR_SIGMA * PRIOR_SIGMA * variance(pair, share), rules["trend_sigma"] * rules["trend_sigma"]
-    gain = stray / (wrong + stray + 1e-3) if pair["evidence"] > 0 else 0.0
-    trend = math.exp(math.log(trend) + gain * math.log(max(measured, 1e-6) / (expected * trend)))
-    node["trend"] = min(max(trend, RATIO_LOW), RATIO_HIGH)
+    plain = math.log(max(measured, 1e-6) / expected)
+    surprise = plain - math.log(trend)
+    model = wrong / (wrong + stray + 1e-3) * surprise if pair["evidence"] > 0 else surprise
+    most = 2.0 * math.sqrt(wrong)
+    model = min(max(model, -most), most)
+    node["trend"] = min(max(trend * math.exp(surprise - model), RATIO_LOW), RATIO_HIGH)
     node["trend_ns"] = now
+    again = plain > SLOW and rules["trend_sigma"] > 0.0
+    node["trend_s"] = min(2.0 * node["trend_s"], LONGEST * rules["trend_s"]) if again else rules["trend_s"]
     fit(pair, share, measured / node["trend"], row.world[0]["forgetting"])
 
 
@@ -111,7 +120,7 @@ def estimate(world, node, pair, first_s, units_s):
 
 
 @jit_row
-def transient(rules, pairs, node, m, stream, now):
+def transient(pairs, node, m, stream, now):
     """By how much a node is slower now than its estimates say, as its running responses show; 1 if they show nothing.
 
     If another model is streaming of which nothing else is known, what it shows may be its own software factor.
@@ -126,7 +135,7 @@ def transient(rules, pairs, node, m, stream, now):
         pair = pairs[node["stream_model"]]
         if pair["evidence"] > 0 or m == node["stream_model"]:
             return stream / pair["unit_ratio"]
-    return trend_now(rules, node, now)
+    return trend_now(node, now)
 
 
 @jit_row

@@ -292,6 +292,7 @@ NODE = np.dtype(  # (B, N); what an observation reads comes first, so that it sh
         ("stream_before", "f8"),  # what was known before; 0: nothing
         ("trend", "f8"),  # fast path: by how much it was slower than its models said when last heard of
         ("trend_ns", "i8"),
+        ("trend_s", "f8"),  # how long it is then believed
         ("settled_ns", "i8"),  # progress of the running jobs is booked up to here
         ("finish_ns", "i8"),  # next completion
         ("load_ns", "i8"),  # next model load that ends

@@ -29,7 +29,9 @@ class RuleSettings:
 
     Attributes:
         margin_s: A gate closes this long before a foreground event is said to begin.
-        unsaid_s: How long an event is believed in of which nobody says how long it lasts.
+        unsaid_s: How long an event is believed in of which nobody says how long it lasts; for as long again its gate
+            stays at caution.
+        foresee: A gate is at caution from the announcement of an event that will close it.
         severe: Said slow-down from which a node is closed though its user is not in the foreground.
         cautious: Said slow-down from which its gate is at caution.
         probe_newcomers: Measure a node that has joined.
@@ -39,8 +41,9 @@ class RuleSettings:
         probes: Probes at once.
     """
 
-    margin_s: float = 0.5
-    unsaid_s: float = 30.0
+    margin_s: float = 0.0
+    unsaid_s: float = 15.0
+    foresee: bool = True
     severe: float = 6.0
     cautious: float = 2.5
     probe_newcomers: bool = False
@@ -57,6 +60,7 @@ class Belief:
     Attributes:
         begin_s: (N,) when the event of each node begins; inf: none is known.
         end_s: (N,) when it ends.
+        doubt_s: (N,) for how long after that it may still go on.
         level: (N,) the gate it calls for.
         alive: (N,) which nodes were there at the last turn.
         calls: Tool calls still to be made in this turn.
@@ -64,6 +68,7 @@ class Belief:
 
     begin_s: np.ndarray
     end_s: np.ndarray
+    doubt_s: np.ndarray
     level: np.ndarray
     alive: np.ndarray
     calls: deque[int] = field(default_factory=deque)
@@ -119,9 +124,11 @@ class Rules:
         """Take note of what one message says of node `n`."""
         if reading.stage in (OVER, CANCELLED):
             belief.end_s[n] = min(belief.end_s[n], now_s)
+            belief.doubt_s[n] = 0.0
         elif reading.stage in (AHEAD, NOW):
             onset_s = reading.onset_s if reading.stage == AHEAD and reading.onset_s is not None else 0.0
             lasts_s = self.settings.unsaid_s if reading.duration_s is None else reading.duration_s
+            belief.doubt_s[n] = lasts_s if reading.duration_s is None else 0.0
             belief.begin_s[n] = said_s + onset_s
             belief.end_s[n] = said_s + onset_s + lasts_s
             belief.level[n] = self.level_of(reading)
@@ -137,9 +144,12 @@ class Rules:
         rows = obs[:-1]
         gate = np.rint(rows[:, seen.GATE] * CLOSED).astype(int)
         alive = rows[:, seen.ALIVE] > 0
-        over = alive & (belief.end_s <= now_s)
+        over = alive & (belief.end_s + belief.doubt_s <= now_s)
         on = (belief.begin_s - self.settings.margin_s <= now_s) & (belief.end_s > now_s)
-        wanted = np.where(on, belief.level, OPEN)
+        doubtful = (belief.end_s <= now_s) & ~over
+        if self.settings.foresee:
+            doubtful |= np.isfinite(belief.begin_s) & (belief.begin_s > now_s)
+        wanted = np.where(on, belief.level, np.where(doubtful & (belief.level == CLOSED), CAUTION, OPEN))
         order = np.lexsort((belief.end_s, -wanted))
         calls = [surface.set_risk_gate(int(n), int(wanted[n])) for n in order if alive[n] and wanted[n] != gate[n]]
         calls += self.probes(surface, rows, belief, over)
@@ -165,7 +175,8 @@ class Rules:
 
     def next_wake(self, belief: Belief, now_s: float) -> float:
         """Seconds until the next gate has to be moved; 0: the tick will do."""
-        times = np.concatenate([belief.begin_s - self.settings.margin_s, belief.end_s])
+        until_s = belief.end_s + belief.doubt_s
+        times = np.concatenate([belief.begin_s - self.settings.margin_s, belief.end_s, until_s])
         ahead = times[(times > now_s) & np.isfinite(times)]
         return float(ahead.min() - now_s) if len(ahead) else 0.0
 
@@ -175,6 +186,7 @@ def blank(n_nodes: int) -> Belief:
     return Belief(
         begin_s=np.full(n_nodes, np.inf),
         end_s=np.full(n_nodes, np.inf),
+        doubt_s=np.zeros(n_nodes),
         level=np.zeros(n_nodes, int),
         alive=np.ones(n_nodes, bool),
     )

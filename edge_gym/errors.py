@@ -125,3 +125,7 @@ class EpisodeOver(ResetNeeded):
 
 class ClosedEnv(EdgeGymError, RuntimeError):
     """The environment was used after `close`."""
+
+
+class Unavailable(EdgeGymError):
+    """Something outside this machine that a run needs cannot be used; found before the run began."""

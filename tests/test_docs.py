@@ -119,6 +119,10 @@ def test_readme_blocks_run(tmp_path, monkeypatch):
     assert run_blocks((ROOT / "README.md").read_text(encoding="utf-8"), tmp_path, monkeypatch) > 0
 
 
+def test_language_model_page_runs(tmp_path, monkeypatch):
+    assert run_blocks((ROOT / "docs" / "llm.md").read_text(encoding="utf-8"), tmp_path, monkeypatch) == 1
+
+
 def test_blocks_are_found(tmp_path, monkeypatch):
     page = "a\n```python\nx = 1\nassert x\n```\n```sh\nfalse\n```\n```python\nopen('made', 'w').close()\n```\n"
     assert run_blocks(page, tmp_path, monkeypatch) == 2 and (tmp_path / "made").exists()

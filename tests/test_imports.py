@@ -15,6 +15,7 @@ PACKAGES = {
     "edge_baselines": ROOT / "baselines" / "edge_baselines",
     "edge_agents": ROOT / "agents" / "edge_agents",
 }
+PACKAGE_NAMES = tuple(PACKAGES)
 LEARNING = {"torch", "stable_baselines3", "sb3_contrib", "safetensors", "tensorboard", "ray"}
 HEAVY = ("numba", "scipy", "torch", "matplotlib", "networkx", "pettingzoo", "yaml", "edge_baselines", "edge_agents")
 
@@ -92,6 +93,34 @@ def test_imports_packages_depend_on_edge_gym_alone(among, of):
 
 def test_imports_learning_libraries_only_in_edge_agents():
     assert importers(tuple(LEARNING), ("edge_gym", "edge_baselines")) == []
+
+
+def test_imports_network_libraries_only_where_language_models_are_asked():
+    def only_in(names, *modules):
+        assert importers(names, PACKAGE_NAMES) == importers(names, modules) != []
+
+    only_in(("pydantic",), "edge_baselines.llm")
+    only_in(("openai", "httpx2"), "edge_baselines.llm.client", "edge_baselines.llm.transport")
+    only_in(("http", "socketserver"), "edge_baselines.llm.stub.server")
+    only_in(("agentscope",), "edge_baselines.llm.agentscope_adapter")
+    elsewhere = ("httpx", "requests", "aiohttp", "urllib3", "urllib.request", "ftplib", "smtplib", "websockets")
+    assert importers(elsewhere, PACKAGE_NAMES) == []
+
+
+def test_imports_the_language_model_side_knows_nothing_of_worlds():
+    known = ("edge_gym.errors", "edge_gym.fields", "edge_gym.files", "edge_gym.scenario.parse", "edge_baselines.llm")
+    heavy = ("edge_gym", "edge_baselines", "numpy", "gymnasium", "pettingzoo", "numba")
+    lines = importers(heavy, ("edge_baselines.llm",))
+    assert [line for line in lines if not under(line.split()[2], *known)] == []
+
+
+def test_imports_the_baselines_work_without_the_extra_for_language_models():
+    needs = (".llm.arguments", ".llm.transport", ".llm.stub.in_process")
+    names = [name for name in IMPORTS if under(name, "edge_baselines") and not name.endswith(needs)]
+    code = "import sys\nfor name in ('openai', 'httpx2', 'pydantic', 'agentscope'): sys.modules[name] = None\n"
+    code += "".join(f"import {name}\n" for name in names)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_imports_kernel_knows_numpy_and_numba_only():

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
-from edge_gym.errors import MISSING, EdgeGymError, EdgeGymInputError, nearest, printable
+from edge_gym.errors import MISSING, EdgeGymError, EdgeGymInputError, Unavailable, nearest, printable
 
 MAX_LINES = 10  # of an error message
-FAILED, WRONG_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+FAILED, WRONG_INPUT, UNAVAILABLE, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
+EXIT_CODES = ((EdgeGymInputError, WRONG_INPUT), (Unavailable, UNAVAILABLE), (Exception, FAILED))
 LISTS = ("tasks", "scenarios", "policies", "devices", "models", "services")
 
 
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        Exit code: 0 fine, 1 something failed, 2 the input was wrong, 130 or 143 stopped by a signal.
+        Exit code: 0 fine, 1 something failed, 2 the input was wrong, 3 a service is unavailable,
+        130 or 143 stopped by a signal.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -68,7 +70,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     except (EdgeGymError, OSError) as error:
         if debug:
             raise
-        return _fail(str(error), WRONG_INPUT if isinstance(error, EdgeGymInputError) else FAILED)
+        return _fail(str(error), next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
 
 
 class _Terminated(BaseException):
@@ -119,6 +121,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "bench": _bench_parser(subs),
         "list": _list_parser(subs),
         "show": _show_parser(subs),
+        "stub-llm": _stub_llm_parser(subs),
         "doctor": subs.add_parser("doctor", help="check this installation and say what to do about each problem"),
     }
     commands["doctor"].set_defaults(command=_doctor)
@@ -164,6 +167,14 @@ def _show_parser(subs: Any) -> Parser:
     return parser
 
 
+def _stub_llm_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("stub-llm", help="serve a stand-in for a language model on this machine")
+    parser.add_argument("--port", default="0", metavar="N", help="default: a free one")
+    parser.add_argument("--play", default="rules", metavar="NAME", help="rules (default), obedient, or a fault")
+    parser.set_defaults(command=_stub_llm)
+    return parser
+
+
 def _bench(options: argparse.Namespace) -> int:
     from edge_gym.cli.bench import bench
 
@@ -189,6 +200,12 @@ def _show(options: argparse.Namespace) -> int:
     scenario = resolve(options.scenario, options.task, **parse_settings(options.set))
     print(dumps(scenario, options.format), end="")
     return 0
+
+
+def _stub_llm(options: argparse.Namespace) -> int:
+    from edge_gym.cli.stub_llm import stub_llm
+
+    return stub_llm(options.play, options.port)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -122,6 +122,8 @@ def _check_depth(data: Any, where: str) -> None:
     level = [data]
     for _ in range(MAX_DEPTH):
         open_ = [v for v in level if isinstance(v, dict | list)]
+        if not open_:
+            return
         level = [child for v in open_ for child in (v.values() if isinstance(v, dict) else v)]
     if any(isinstance(v, dict | list) for v in level):
         raise _too_deep(where)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from edge_gym.envs.batch import Batch
 from edge_gym.kernel import control, step
 from edge_gym.kernel.control import EXPLORATIONS, FORGETTINGS
@@ -22,12 +24,17 @@ class Surface:
     Attributes:
         nodes: What the nodes are called.
         models: What the models are called.
+        probe_s: (N, M) prior seconds that a probe occupies an idle node; inf where the model is not served.
     """
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self.nodes = batch.world.node_names
         self.models = batch.world.model_names
+        params = batch.world.params
+        work_s = params.service["first_s"] + params.service["per_prompt_token_s"] * params.model["probe_prompt"]
+        work_s = work_s + params.service["per_unit_s"] * params.model["probe_units"]
+        self.probe_s = np.where(params.service["supported"] == 1, work_s, np.inf)
         self._columns = int(control.columns_of(len(self.models)))
         self._spare: Batch | None = None
 

@@ -2,8 +2,9 @@
 
 from ._jit import jit_row
 from .news import believed
+from .nodes import streamed
 from .observe import RATIO_SCALE, TIME_SCALE, Column, scale_times
-from .router import PRIOR_SIGMA, estimate
+from .router import PRIOR_SIGMA, estimate, transient
 from .tables import NEVER, SECOND
 from .telemetry import fluid_now
 
@@ -23,7 +24,7 @@ COLUMNS = (
     Column("slowdown", "-", RATIO_SCALE, 0, 1, "evidence: measured service time over prior (0.5: as the prior says)"),
     Column("evidence", "-", "n / (n + 8)", 0, 1, "evidence: completions on this node"),
     Column("overdue", "-", RATIO_SCALE, 0, 1, "evidence: age of the oldest outstanding request over its expected time"),
-    Column("estimate", "-", RATIO_SCALE, 0, 1, "fast path: estimated service over prior, mean over the models"),
+    Column("estimate", "-", RATIO_SCALE, 0, 1, "fast path: estimated service over prior now, mean over the models"),
     Column("uncertainty", "-", "0 to 1", 0, 1, "fast path: its standard deviation over that of the prior, mean"),
     Column("event", "-", "0, 0.5, 1", 0, 1, "said of the node, as the shipped parser reads it: nothing, coming, on"),
     Column("event_slowdown", "-", RATIO_SCALE, 0, 1, "said: how much slower it makes the node (0.5: not at all)"),
@@ -100,6 +101,7 @@ def show_evidence(params, row, n, out):
     out[EVIDENCE] = node["evidence"] / (node["evidence"] + 8.0)
     age = max(now - node["oldest_ns"], 0) / SECOND if node["oldest_ns"] != NEVER else 0.0
     out[OVERDUE] = age / (age + node["oldest_expected_s"] + 1e-9)
+    stream = streamed(node, now - params.rules[0]["telemetry_age_ns"])
     ratios, sigmas, models = 0.0, 0.0, 0
     for m in range(row.pair.shape[1]):
         if params.service[n, m]["supported"] == 1:
@@ -107,7 +109,7 @@ def show_evidence(params, row, n, out):
             first_s = service["first_s"] + service["per_prompt_token_s"] * model["probe_prompt"]
             units_s = service["per_unit_s"] * model["probe_units"]
             ratio, sigma = estimate(world, node, row.pair[n, m], first_s, units_s)
-            ratios += ratio
+            ratios += ratio * transient(row.pair[n], node, m, stream, now)
             sigmas += sigma
             models += 1
     ratio = ratios / max(models, 1)

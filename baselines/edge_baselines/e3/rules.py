@@ -34,7 +34,8 @@ class RuleSettings:
         foresee: A gate is at caution from the announcement of an event that will close it.
         severe: Said slow-down from which a node is closed though its user is not in the foreground.
         cautious: Said slow-down from which its gate is at caution.
-        probe_newcomers: Measure a node that has joined.
+        quarantine_s: A node that has joined stays at caution until it was found sound, but no longer than this.
+        cold_probes: Models measured on every node before the first request, the most asked for first.
         probe_after: Measure a node when its event is over.
         probe_slow: Measure a silent node believed at least this much slower than its prior; inf: never.
         silent_s: How long it has been silent.
@@ -46,10 +47,11 @@ class RuleSettings:
     foresee: bool = True
     severe: float = 6.0
     cautious: float = 2.5
-    probe_newcomers: bool = False
+    quarantine_s: float = 30.0
+    cold_probes: int = 1
     probe_after: bool = True
-    probe_slow: float = 3.0
-    silent_s: float = 8.0
+    probe_slow: float = 2.5
+    silent_s: float = 3.0
     probes: int = 1
 
 
@@ -62,6 +64,7 @@ class Belief:
         end_s: (N,) when it ends.
         doubt_s: (N,) for how long after that it may still go on.
         level: (N,) the gate it calls for.
+        joined_s: (N,) when each node that is in quarantine joined; -inf: it is not.
         alive: (N,) which nodes were there at the last turn.
         calls: Tool calls still to be made in this turn.
     """
@@ -70,9 +73,11 @@ class Belief:
     end_s: np.ndarray
     doubt_s: np.ndarray
     level: np.ndarray
+    joined_s: np.ndarray
     alive: np.ndarray
     calls: deque[int] = field(default_factory=deque)
     planned: bool = False
+    cold: bool = True
 
 
 class Rules:
@@ -150,6 +155,7 @@ class Rules:
         if self.settings.foresee:
             doubtful |= np.isfinite(belief.begin_s) & (belief.begin_s > now_s)
         wanted = np.where(on, belief.level, np.where(doubtful & (belief.level == CLOSED), CAUTION, OPEN))
+        wanted = np.maximum(wanted, np.where(self.quarantined(belief, rows, alive, now_s), CAUTION, OPEN))
         order = np.lexsort((belief.end_s, -wanted))
         calls = [surface.set_risk_gate(int(n), int(wanted[n])) for n in order if alive[n] and wanted[n] != gate[n]]
         calls += self.probes(surface, rows, belief, over)
@@ -157,20 +163,30 @@ class Rules:
         belief.alive = alive
         return calls
 
+    def quarantined(self, belief: Belief, rows: np.ndarray, alive: np.ndarray, now_s: float) -> np.ndarray:
+        """(N,) which nodes have joined and not yet been found sound."""
+        belief.joined_s[alive & ~belief.alive] = now_s
+        sound = (rows[:, seen.EVIDENCE] > 0) & (decode_ratio(rows[:, seen.ESTIMATE]) < self.settings.probe_slow)
+        belief.joined_s[sound | ~alive] = -np.inf
+        return belief.joined_s + self.settings.quarantine_s > now_s
+
     def probes(self, surface: Surface, rows: np.ndarray, belief: Belief, over: np.ndarray) -> list[int]:
-        """Calibration calls: newcomers on every model, others on the model most asked for."""
+        """Calibration calls, each with the model that occupies the node for the shortest time."""
         settings, calls = self.settings, []
         alive = rows[:, seen.ALIVE] > 0
-        if settings.probe_newcomers:
-            for n in np.flatnonzero(alive & ~belief.alive):
-                calls += [surface.calibrate(int(n), m) for m in range(len(surface.models))]
+        quickest = surface.probe_s.argmin(axis=1)
+        if belief.cold:
+            belief.cold = False
+            best = np.argsort(-rows[:, seen.CAPACITY])
+            calls += [surface.calibrate(int(n), m) for m in range(settings.cold_probes) for n in best]
         silent = decode_time(rows[:, seen.EVIDENCE_AGE]) > settings.silent_s
         slow = decode_ratio(rows[:, seen.ESTIMATE]) > settings.probe_slow
         doubtful = silent & slow & (rows[:, seen.PROBES] == 0.0)
         if settings.probe_after:
             doubtful |= over & slow
-        for n in np.flatnonzero(alive & belief.alive & doubtful):
-            calls += [surface.calibrate(int(n), 0)] * settings.probes
+        doubtful |= np.isfinite(belief.joined_s) & (silent | ~belief.alive) & (rows[:, seen.PROBES] == 0.0)
+        for n in np.flatnonzero(alive & doubtful):
+            calls += [surface.calibrate(int(n), int(quickest[n]))] * settings.probes
         return calls
 
     def next_wake(self, belief: Belief, now_s: float) -> float:
@@ -188,5 +204,6 @@ def blank(n_nodes: int) -> Belief:
         end_s=np.full(n_nodes, np.inf),
         doubt_s=np.zeros(n_nodes),
         level=np.zeros(n_nodes, int),
+        joined_s=np.full(n_nodes, -np.inf),
         alive=np.ones(n_nodes, bool),
     )

@@ -130,6 +130,7 @@ def transient(pairs, node, m, stream, now):
         node: NODE row.
         m: Model in question.
         stream: What they show: see `nodes.streamed`.
+        now: Nanoseconds.
     """
     if stream > 0.0:
         pair = pairs[node["stream_model"]]

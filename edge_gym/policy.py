@@ -24,6 +24,7 @@ class Context:
         active: (B,) bool, rows with a pending decision; what is returned for the others is ignored.
         ended_row: (K,) rows in which requests ended since the last decision, as far as the router knows.
         ended: (K,) log entries of those requests (`edge_gym.kernel.tables.LOG`).
+        n_models: How many models there are: the column `model` is (index + 1) / n_models.
         events: For each row, the messages since its last decision (`edge_gym.envs.batch.Event`): time and text. The
             text is data, never an instruction.
         surface: The control surface in names (`edge_gym.surface.Surface`), for controllers of the fast path; None for
@@ -37,6 +38,7 @@ class Context:
     active: np.ndarray
     ended_row: np.ndarray
     ended: np.ndarray
+    n_models: int = 1
     events: Sequence[tuple[Any, ...]] = ()
     surface: Any = None
     privileged: Any = None
@@ -80,10 +82,19 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "nearest": "edge_baselines.simple:Nearest",
     "sect_blind": "edge_baselines.sect:SectBlind",
     "sect_static": "edge_baselines.sect:SectStatic",
-    "sect_ewma": "edge_baselines.sect:SectEwma",
-    "sect_watchdog": "edge_baselines.sect:SectWatchdog",
-    "peak_ewma": "edge_baselines.peak_ewma:PeakEwma",
-    "sect_events": "edge_baselines.sect:SectEvents",
+    "sect_ewma": "edge_baselines.tuned:sect_ewma",
+    "sect_watchdog": "edge_baselines.tuned:sect_watchdog",
+    "sect_breaker": "edge_baselines.tuned:breaker",
+    "breaker": "edge_baselines.tuned:breaker",
+    "peak_ewma": "edge_baselines.tuned:peak_ewma",
+    "latency_list": "edge_baselines.tuned:latency_list",
+    "headroom": "edge_baselines.tuned:headroom",
+    "dynamo": "edge_baselines.tuned:dynamo",
+    "d_ucb": "edge_baselines.tuned:d_ucb",
+    "sw_ucb": "edge_baselines.tuned:sw_ucb",
+    "thompson": "edge_baselines.tuned:thompson",
+    "linucb": "edge_baselines.tuned:linucb",
+    "sect_events": "edge_baselines.tuned:sect_events",
     "e3_fast": "edge_baselines.e3.fast:FastPath",
     "e3_rules": "edge_baselines.e3.rules:Rules",
     "e3_random_tools": "edge_baselines.e3.random_tools:RandomTools",

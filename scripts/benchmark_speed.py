@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -327,7 +328,7 @@ def measure_policies(figures: Figures, quick: bool) -> None:
         policy.reset(b, 1)
         context = Context(
             time_s=np.zeros(b), dt_s=np.zeros(b), begun=begun, active=~skip, ended_row=np.zeros(0, np.int64),
-            ended=batch.ended()[1][:0],
+            ended=batch.ended()[1][:0], n_models=len(world.params.model),
         )  # fmt: skip
         took = []
         for k in range(12 if quick else 60):
@@ -338,9 +339,7 @@ def measure_policies(figures: Figures, quick: bool) -> None:
                 took.append(elapsed / b)
             out = batch.step(np.asarray(actions, np.int64), skip, obs)
             row, log = batch.ended()
-            context = Context(
-                time_s=batch.time_s, dt_s=out.dt_s, begun=skip, active=~skip, ended_row=row, ended=log
-            )  # fmt: skip
+            context = replace(context, time_s=batch.time_s, dt_s=out.dt_s, begun=skip, ended_row=row, ended=log)
         figures.add(f"decide_{name}_B{b}", statistics.median(took) * 1e6, "us/decision")
 
 

@@ -147,7 +147,7 @@ def test_what_a_policy_sees():
 
         def act(self, obs, action_mask, context):
             names = {name for name in dir(context) if not name.startswith("_")}
-            assert names == {"time_s", "dt_s", "begun", "active", "ended_row", "ended", "privileged"}
+            assert names == {"time_s", "dt_s", "begun", "active", "ended_row", "ended", "n_models", "privileged"}
             assert context.privileged is None and np.isfinite(obs).all() and action_mask[:, -1].all()
             assert not action_mask[~context.active, :-1].any()
             choice = action_mask.argmax(axis=1)

@@ -7,6 +7,8 @@ import numpy as np
 from edge_gym.kernel import observe
 from edge_gym.kernel.observe import decode_ratio, decode_time
 
+_TIME_UNIT_S, _TIME_SPAN = 1e-4, 28.0  # scaling of the time columns
+
 
 def seconds(obs: np.ndarray, *columns: int) -> np.ndarray:
     """(B, N) seconds: the sum of time columns over the node rows."""
@@ -14,6 +16,11 @@ def seconds(obs: np.ndarray, *columns: int) -> np.ndarray:
     for column in columns[1:]:
         total += decode_time(obs[:, :-1, column])
     return total
+
+
+def encode_time(t_s: np.ndarray) -> np.ndarray:
+    """Scale seconds as the time columns are scaled (float32); the inverse of `decode_time`."""
+    return np.minimum(np.log2(1.0 + t_s / _TIME_UNIT_S) / _TIME_SPAN, 1.0).astype(np.float32)
 
 
 def ratio(obs: np.ndarray, column: int) -> np.ndarray:
@@ -51,4 +58,4 @@ class Heuristic:
         return cheapest(self.cost(obs), action_mask)
 
 
-__all__ = ["Heuristic", "cheapest", "observe", "ratio", "seconds"]
+__all__ = ["Heuristic", "cheapest", "encode_time", "observe", "ratio", "seconds"]

@@ -8,14 +8,18 @@ All send a request where `wait + service + network + load` is expected to be lea
 | `sect_static` | measured outstanding work | prior |
 | `sect_ewma` | measured outstanding work | prior x measured slowdown |
 | `sect_watchdog` | measured outstanding work | the same, and what the age of the oldest request says |
-| `sect_events` | measured outstanding work | the same, and what is said of the node |
+| `sect_events` | measured outstanding work | the same, what running responses show, and what is said of the node |
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from edge_baselines.common import Heuristic, cheapest, observe, ratio, seconds
+from edge_baselines.completion import completion_s, forecast_units, with_overdue
+from edge_gym.fields import check, number
 from edge_gym.policy import Context
 
 
@@ -27,47 +31,65 @@ class SectStatic(Heuristic):
         return seconds(obs, observe.WAIT, observe.SERVICE, observe.NETWORK, observe.LOAD)
 
 
+@dataclass(kw_only=True)
 class SectEwma(Heuristic):
-    """Priors corrected by the measured slowdown of each (node, model)."""
+    """Priors corrected by the measured slowdown of each (node, model).
+
+    Raises:
+        EdgeGymInputError: A setting is out of its range.
+    """
+
+    trust: float = number(1.0, 0, 2, "power", "the measured slowdown counts to this power; 0: the prior alone")
+    inflicted_weight: float = number(0.0, 0, 10, "ratio", "worth of a second inflicted on others, in own seconds")
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def cost(self, obs: np.ndarray) -> np.ndarray:
         """Expected completion time, seconds."""
-        return self.completion(obs, ratio(obs, observe.SLOWDOWN))
-
-    def completion(self, obs: np.ndarray, slowdown: np.ndarray) -> np.ndarray:
-        """Wait and service stretched by `slowdown` (B, N), network and load as they are."""
-        served = seconds(obs, observe.WAIT, observe.SERVICE)
-        return served * slowdown + seconds(obs, observe.NETWORK, observe.LOAD)
+        return completion_s(obs, ratio(obs, observe.SLOWDOWN) ** np.float32(self.trust), self.inflicted_weight)
 
 
-class SectWatchdog(SectEwma):
+@dataclass(kw_only=True)
+class SectWatchdog(Heuristic):
     """`sect_ewma` that does not wait for completions: an overdue request is evidence too.
 
-    A node that has slowed is silent until it answers. If its oldest outstanding request has taken `r` times as long as
-    expected (r > 1), the node is at least `r` times slower than believed.
+    Raises:
+        EdgeGymInputError: A setting is out of its range.
     """
+
+    overdue_power: float = number(1.0, 0, 4, "power", "an overdue ratio r counts as r to this power")
+    inflicted_weight: float = number(0.0, 0, 10, "ratio", "worth of a second inflicted on others, in own seconds")
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def cost(self, obs: np.ndarray) -> np.ndarray:
         """Expected completion time, seconds."""
-        overdue = np.maximum(ratio(obs, observe.OVERDUE), np.float32(1.0))
-        return self.completion(obs, ratio(obs, observe.SLOWDOWN) * overdue)
+        slowdown = with_overdue(obs, ratio(obs, observe.SLOWDOWN), self.overdue_power)
+        return completion_s(obs, slowdown, self.inflicted_weight)
 
 
+@dataclass(kw_only=True)
 class SectEvents(SectWatchdog):
-    """`sect_watchdog` that also believes what is said, as the shipped parser reads it.
+    """`sect_watchdog` that also believes what running responses show and what is said, as the shipped parser reads it.
 
-    A node on which something is said to be going on is as slow as it is said to be, or as slow as measured, whichever
-    is more. What is only coming counts if the request would still be there.
+    A node whose responses are streaming is as slow as they show. One on which something is said to be going on is as
+    slow as it is said to be, or as measured, whichever is more; what is only coming counts if the request would meet it.
+
+    Raises:
+        EdgeGymInputError: A setting is out of its range.
     """
 
     def cost(self, obs: np.ndarray) -> np.ndarray:
         """Expected completion time, seconds."""
-        overdue = np.maximum(ratio(obs, observe.OVERDUE), np.float32(1.0))
-        slowdown = ratio(obs, observe.SLOWDOWN) * overdue
-        expected = self.completion(obs, slowdown)
-        meets = (obs[:, :-1, observe.EVENT] == 1.0) | (seconds(obs, observe.EVENT_IN) < expected)
-        said = np.where(meets & (obs[:, :-1, observe.EVENT] > 0.0), ratio(obs, observe.EVENT_SLOWDOWN), 0.0)
-        return self.completion(obs, np.maximum(slowdown, said))
+        slowdown = with_overdue(obs, ratio(obs, observe.SLOWDOWN), self.overdue_power)
+        stream = ratio(obs, observe.STREAM)
+        slowdown = np.where(stream > 0.0, stream, slowdown)
+        event, expected = obs[:, :-1, observe.EVENT], completion_s(obs, slowdown)
+        meets = (event == 1.0) | ((event > 0.0) & (seconds(obs, observe.EVENT_IN) < expected))
+        said = np.where(meets, ratio(obs, observe.EVENT_SLOWDOWN), np.float32(0.0))
+        return completion_s(obs, np.maximum(slowdown, said), self.inflicted_weight)
 
 
 class SectBlind:
@@ -87,7 +109,7 @@ class SectBlind:
             self._free_s = np.zeros((n_envs, n_nodes))
         self._free_s[context.begun] = 0.0
         now = context.time_s[:, None]
-        first = decode_units(obs)
+        first = seconds(obs, observe.FIRST) + forecast_units(obs) * seconds(obs, observe.PER_UNIT)
         wait = np.maximum(self._free_s - now, 0.0)
         choice = cheapest(wait + first + seconds(obs, observe.NETWORK, observe.LOAD), action_mask)
         rows = np.flatnonzero((choice < n_nodes) & context.active)
@@ -96,9 +118,3 @@ class SectBlind:
         share = first[rows, node] / np.maximum(ratio(obs, observe.PARALLELISM)[rows, node], 1e-6)
         self._free_s[rows, node] = np.maximum(self._free_s[rows, node], context.time_s[rows]) + share
         return choice
-
-
-def decode_units(obs: np.ndarray) -> np.ndarray:
-    """(B, N) seconds a request takes on the idle node: first unit, then the forecast number of units."""
-    units = np.exp2(obs[:, :-1, observe.FORECAST] * np.float32(20.0)) - np.float32(1.0)
-    return seconds(obs, observe.FIRST) + units * seconds(obs, observe.PER_UNIT)

@@ -140,6 +140,7 @@ class _Turn:
             active=active.copy(),
             ended_row=ended_row.copy(),
             ended=ended.copy(),
+            n_models=len(batch.world.params.model),
             events=[batch.events(b) if n and active[b] else () for b, n in enumerate(self._news())],
             surface=self.surface,
             privileged=self.privileged,

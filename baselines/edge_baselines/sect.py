@@ -74,18 +74,20 @@ class SectWatchdog(Heuristic):
 class SectEvents(SectWatchdog):
     """`sect_watchdog` that also believes what running responses show and what is said, as the shipped parser reads it.
 
-    A node whose responses are streaming is as slow as they show. One on which something is said to be going on is as
-    slow as it is said to be, or as measured, whichever is more; what is only coming counts if the request would meet it.
+    The slowest of the three counts: as measured, as the streaming responses show (they may be another model's), as it
+    is said to be. What is only coming counts if the request would meet it.
 
     Raises:
         EdgeGymInputError: A setting is out of its range.
     """
 
+    stream_power: float = number(1.0, 0, 4, "power", "a streamed slowdown r > 1 counts as r to this power; 0: not")
+
     def cost(self, obs: np.ndarray) -> np.ndarray:
         """Expected completion time, seconds."""
         slowdown = with_overdue(obs, ratio(obs, observe.SLOWDOWN), self.overdue_power)
-        stream = ratio(obs, observe.STREAM)
-        slowdown = np.where(stream > 0.0, stream, slowdown)
+        stream = np.maximum(ratio(obs, observe.STREAM), np.float32(1.0)) ** np.float32(self.stream_power)
+        slowdown = np.where(stream > 1.0, np.maximum(slowdown, stream), slowdown)
         event, expected = obs[:, :-1, observe.EVENT], completion_s(obs, slowdown)
         meets = (event == 1.0) | ((event > 0.0) & (seconds(obs, observe.EVENT_IN) < expected))
         said = np.where(meets, ratio(obs, observe.EVENT_SLOWDOWN), np.float32(0.0))

@@ -39,7 +39,10 @@ class RuleSettings:
         probe_after: Measure a node when its event is over.
         probe_slow: Measure a silent node believed at least this much slower than its prior; inf: never.
         silent_s: How long it has been silent.
-        probes: Probes at once.
+        probes: Probes at once; 0: it never measures.
+        gates: Whether it moves gates.
+        explore_s: For how long after the beginning the router explores more (`configure_router`); 0: it is left alone.
+        max_calls: Tool calls in an episode.
     """
 
     margin_s: float = 0.0
@@ -53,6 +56,9 @@ class RuleSettings:
     probe_slow: float = 2.5
     silent_s: float = 3.0
     probes: int = 1
+    gates: bool = True
+    explore_s: float = 0.0
+    max_calls: float = np.inf
 
 
 @dataclass(slots=True)
@@ -67,6 +73,9 @@ class Belief:
         joined_s: (N,) when each node that is in quarantine joined; -inf: it is not.
         alive: (N,) which nodes were there at the last turn.
         calls: Tool calls still to be made in this turn.
+        planned: The plan of this turn has been made.
+        cold: Nothing has been measured yet.
+        made: Tool calls of this episode.
     """
 
     begin_s: np.ndarray
@@ -78,6 +87,7 @@ class Belief:
     calls: deque[int] = field(default_factory=deque)
     planned: bool = False
     cold: bool = True
+    made: int = 0
 
 
 class Rules:
@@ -114,7 +124,8 @@ class Rules:
     def _next(self, belief: Belief, legal: np.ndarray, finish: int) -> int:
         while belief.calls:
             call = belief.calls.popleft()
-            if legal[call]:
+            if legal[call] and belief.made < self.settings.max_calls:
+                belief.made += 1
                 return call
         return finish
 
@@ -157,8 +168,11 @@ class Rules:
         wanted = np.where(on, belief.level, np.where(doubtful & (belief.level == CLOSED), CAUTION, OPEN))
         wanted = np.maximum(wanted, np.where(self.quarantined(belief, rows, alive, now_s), CAUTION, OPEN))
         order = np.lexsort((belief.end_s, -wanted))
-        calls = [surface.set_risk_gate(int(n), int(wanted[n])) for n in order if alive[n] and wanted[n] != gate[n]]
-        calls += self.probes(surface, rows, belief, over)
+        moved = [n for n in order.tolist() if self.settings.gates and alive[n] and wanted[n] != gate[n]]
+        calls = [surface.set_risk_gate(n, int(wanted[n])) for n in moved]
+        calls += self.probes(surface, rows, belief, over) if self.settings.probes else []
+        if self.settings.explore_s > 0.0:
+            calls.append(surface.set_exploration(0.5 if now_s < self.settings.explore_s else 0.0))
         belief.begin_s[over], belief.end_s[over] = np.inf, np.inf
         belief.alive = alive
         return calls

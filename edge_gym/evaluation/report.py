@@ -22,6 +22,7 @@ class Column(NamedTuple):
     heading: str
     show: Callable[[float], str]
     interval: bool = False
+    if_any: bool = False  # left out where it is zero everywhere
 
 
 def figure(value: float) -> str:
@@ -40,7 +41,9 @@ COLUMNS = (
     Column("latency_p95_s", "P95 s", figure),
     Column("latency_p99_s", "P99 s", figure),
     Column("slo_attainment", "in time", percent),
-    Column("stutter_share", "stutter", percent),
+    Column("stutter_foreground_share", "stutter a", percent, if_any=True),
+    Column("stutter_gap_share", "stutter b", percent),
+    Column("healthy_masked_share", "masked", percent, if_any=True),
     Column("drop_share", "drops", percent),
     Column("latency_ratio_oracle", "x oracle", lambda v: f"{v:.3f}", interval=True),
     Column("decision_us", "us/decision", figure),
@@ -48,7 +51,9 @@ COLUMNS = (
 EXPLANATION = (
     "Mean latency is from arrival to the last byte, over all requests (one that is not served is charged its "
     "deadline or more), with the 95 % paired bootstrap interval over the seeds; 'in time' is the share of requests "
-    "done by their deadline, 'stutter' the share with a token gap beyond the bound, 'drops' the share not served, "
+    "done by their deadline, 'stutter a' the share served by a node while its user was in the foreground, 'stutter b' "
+    "the share with a token gap beyond the bound, 'masked' the healthy capacity a controller kept closed, 'drops' the "
+    "share not served, "
     "'x oracle' the mean latency over the oracle's on the same worlds, 'us/decision' the controller's own time. "
     f"Lower is better except for 'in time'. {MARK} sees what no real router can see."
 )
@@ -63,7 +68,7 @@ def leaderboard(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[str], li
     Returns:
         Title, headings and cells for each scenario. A cell with an interval has it on a second line.
     """
-    columns = [c for c in COLUMNS if any(c.metric in row["metrics"] for row in rows)]
+    columns = [c for c in COLUMNS if any(_is_shown(c, row["metrics"].get(c.metric)) for row in rows)]
     headings = ["policy", *(c.heading for c in columns)]
     found = []
     for scenario in dict.fromkeys(row["scenario"] for row in rows):
@@ -154,6 +159,10 @@ def _cell_html(cell: str) -> str:
     value, _, interval = cell.partition("\n")
     small = f"<br><small>{escape(interval)}</small>" if interval else ""
     return f"<td>{escape(value)}{small}</td>"
+
+
+def _is_shown(column: Column, entry: dict[str, float | None] | None) -> bool:
+    return entry is not None and (not column.if_any or bool(entry["mean"]))
 
 
 def _name(row: dict[str, Any]) -> str:

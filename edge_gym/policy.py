@@ -99,6 +99,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "e3_rules": "edge_baselines.e3.rules:Rules",
     "e3_random_tools": "edge_baselines.e3.random_tools:RandomTools",
     "oracle": "edge_baselines.oracle:Oracle",
+    "lookahead": "edge_baselines.lookahead:Lookahead",
 }
 
 
@@ -112,11 +113,16 @@ def register_policy(name: str, target: str | Callable[..., Policy]) -> None:
     Raises:
         EdgeGymInputError: The name is taken by something else, or holds a colon or comma.
     """
-    if not name or set(name) & set(":, \t\n"):
-        raise EdgeGymInputError("name", name, "a name without colons, commas or blanks", "register_policy")
+    check_name(name, "register_policy")
     if POLICIES.get(name, target) != target:
         raise EdgeGymInputError("name", name, "a name that is not taken", "register_policy")
     POLICIES[name] = target
+
+
+def check_name(name: str, where: str) -> None:
+    """Refuse names that could not be given in a list, or that would hide an argument."""
+    if not name or set(name) & set(":, \t\n"):
+        raise EdgeGymInputError("name", name, "a name without colons, commas or blanks", where)
 
 
 def policy_names() -> list[str]:
@@ -140,13 +146,7 @@ def make_policy(name: str) -> Policy:
             names = policy_names()
             raise EdgeGymInputError("policy", name, f"one of {', '.join(names)}", hint=nearest(base, names))
         target = found[0].value
-    if isinstance(target, str):
-        module, _, attribute = target.partition(":")
-        try:
-            target = getattr(import_module(module), attribute)
-        except ImportError as error:
-            hint = f"{error}; see the extras in the README"
-            raise EdgeGymInputError("policy", name, "a policy whose package is installed", hint=hint) from error
+    target = load_target(name, target)
     try:
         return target(argument) if argument else target()
     except TypeError as error:
@@ -157,6 +157,22 @@ def make_policy(name: str) -> Policy:
 def task_of(policy: Policy) -> str:
     """What a policy decides: "routing", or "metacontrol" if it controls the world's own router."""
     return str(getattr(policy, "task", "routing"))
+
+
+def load_target(name: str, target: Any) -> Any:
+    """What a registry entry means: the attribute that a string names, or the entry itself.
+
+    Raises:
+        EdgeGymInputError: What it needs is not installed.
+    """
+    if not isinstance(target, str):
+        return target
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ImportError as error:
+        hint = f"{error}; see the extras in the README"
+        raise EdgeGymInputError("policy", name, "a policy whose package is installed", hint=hint) from error
 
 
 def is_privileged(policy: Policy) -> bool:

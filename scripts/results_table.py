@@ -27,7 +27,7 @@ def main(folders: list[str]) -> None:
     print("| policy | " + " | ".join(f"`{name}`" for name in names) + " |")
     print("|---" * (len(runs) + 1) + "|")
     for policy in sorted(runs[0], key=lambda p: runs[0][p]["metrics"]["latency_mean_s"]["mean"]):
-        mark = "*" if runs[0][policy]["privileged"] else ""
+        mark = "* (bound)" if runs[0][policy]["bound"] else "*" if runs[0][policy]["privileged"] else ""
         cells = [cell(run[policy], run["oracle"]) for run in runs]
         print(f"| `{policy}`{mark} | " + " | ".join(cells) + " |")
 

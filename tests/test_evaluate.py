@@ -259,7 +259,7 @@ def test_files(tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary == found.summary() and list(summary) == ["rows"]
     for row in summary["rows"]:
-        assert list(row) == ["task", "scenario", "policy", "privileged", "metrics"]
+        assert list(row) == ["task", "scenario", "policy", "privileged", "bound", "metrics"]
         assert set(row["metrics"]) == {*METRICS, "decision_us", "latency_ratio_oracle"}
         assert all(list(entry) == ["mean", "lo", "hi"] for entry in row["metrics"].values())
         entry = row["metrics"]["latency_mean_s"]

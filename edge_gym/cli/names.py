@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edge_gym.bounds import BOUNDS, load_bound
 from edge_gym.cli import listing
 from edge_gym.policy import POLICIES, is_privileged, policy_names
 from edge_gym.scenario.presets import PRESETS
@@ -60,6 +61,8 @@ def _scenarios() -> Iterator[tuple[str, str]]:
 
 
 def _policies() -> Iterator[tuple[str, str]]:
+    for name, target in BOUNDS.items():
+        yield name, _summary(load_bound(name, target)) + " (bound)"
     for name in policy_names():
         target: Any = POLICIES.get(name, "")
         try:

@@ -39,7 +39,8 @@ def evaluate(
     The rows do not depend on `n_workers`, `batch_size` or the order of `policies` and `seeds`.
 
     Args:
-        policies: Names (`edge_gym.policy.policy_names`), or objects; objects only with one worker.
+        policies: Names (`edge_gym.policy.policy_names`, `edge_gym.bounds.BOUNDS`), or objects; objects only with one
+            worker.
         task: Name of the task.
         scenario: Preset name, file or `Scenario`; or a list of these with different names.
         seeds: One world for each, 0 ... 2**63 - 1.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MARK = "*"  # behind the name of a privileged policy
+BOUND = f"{MARK} (bound)"  # behind the name of a bound
 
 
 class Column(NamedTuple):
@@ -55,7 +56,8 @@ EXPLANATION = (
     "the share with a token gap beyond the bound, 'masked' the healthy capacity a controller kept closed, 'drops' the "
     "share not served, "
     "'x oracle' the mean latency over the oracle's on the same worlds, 'us/decision' the controller's own time. "
-    f"Lower is better except for 'in time'. {MARK} sees what no real router can see."
+    f"Lower is better except for 'in time'. {MARK} sees what no real router can see; a bound is no policy, "
+    "and no policy can be below it."
 )
 
 
@@ -166,7 +168,7 @@ def _is_shown(column: Column, entry: dict[str, float | None] | None) -> bool:
 
 
 def _name(row: dict[str, Any]) -> str:
-    return printable(row["policy"], 60) + (MARK if row["privileged"] else "")
+    return printable(row["policy"], 60) + (BOUND if row["bound"] else MARK if row["privileged"] else "")
 
 
 def _cell(column: Column, entry: dict[str, float | None] | None) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 REFERENCE = "oracle"  # the policy that ratios refer to
 RATIO = "latency_ratio_oracle"
-KEYS = ("task", "scenario", "scenario_fingerprint", "policy", "privileged", "seed")
+KEYS = ("task", "scenario", "scenario_fingerprint", "policy", "privileged", "bound", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Results:
             found[RATIO] = entry
         for policy, found in zip(policies, metrics, strict=True):
             found["decision_us"] = {"mean": self._decision_us(scenario, policy), "lo": None, "hi": None}
-        same = ("task", "scenario", "policy", "privileged")
+        same = ("task", "scenario", "policy", "privileged", "bound")
         return [
             {**{key: first[policy][key] for key in same}, "metrics": found}
             for policy, found in zip(policies, metrics, strict=True)

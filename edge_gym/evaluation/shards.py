@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from edge_gym.bounds import BOUNDS, load_bound
 from edge_gym.envs.common import check_seed, resolve_task
 from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable
-from edge_gym.evaluation.metrics import check_episode, episode_metrics
+from edge_gym.evaluation.metrics import METRICS, check_episode, episode_metrics
 from edge_gym.evaluation.rollout import roll_out
 from edge_gym.policy import POLICIES, Policy, is_privileged, make_policy, task_of
 from edge_gym.scenario import Scenario
@@ -33,7 +35,8 @@ class Shard:
         target: What the registry has under its name, for worker processes; None if the registry finds it itself.
         given: The policy itself, if the caller gave an object.
         privileged: Whether the policy sees what only an oracle may see.
-        decides: The task whose decisions the policy takes: that of the shard, or "metacontrol" on the same worlds.
+        decides: The task whose decisions the policy takes: that of the shard, or "metacontrol" on the same worlds;
+            "bound" if it is no policy but a bound.
         seeds: Seeds of the worlds.
         batch_size: How many worlds run at the same time.
     """
@@ -48,6 +51,11 @@ class Shard:
     decides: str
     seeds: tuple[int, ...]
     batch_size: int
+
+    @property
+    def bound(self) -> bool:
+        """Whether it is no policy but a bound."""
+        return self.decides == "bound"
 
     @property
     def key(self) -> str:
@@ -75,7 +83,7 @@ def plan(
         raise EdgeGymInputError("policies", entries, "at least one policy")
     _check_unique("policies", [name for name, *_ in entries])
     for name, *_, decides in entries:
-        if decides not in (task, "metacontrol"):
+        if decides not in (task, "metacontrol", "bound"):
             raise EdgeGymInputError("policies", name, f"policies that decide {task}", hint=f"it decides {decides}")
     chunks = [worlds[first : first + SHARD] for first in range(0, len(worlds), SHARD)]
     return [
@@ -104,13 +112,7 @@ def run_shard(shard: Shard, on_end: Callable[[int], None] | None = None) -> tupl
         EdgeGymError: Something went wrong; names policy and seeds.
     """
     try:
-        if isinstance(shard.target, str) or callable(shard.target):
-            POLICIES.setdefault(shard.policy.partition(":")[0], shard.target)
-        policy = make_policy(shard.policy) if shard.given is None else shard.given
-        world = resolve_task(shard.task, shard.scenario, {})[1]
-        found = roll_out(world, policy, shard.policy, shard.seeds, shard.batch_size, on_end)
-        for episode in found.episodes:
-            check_episode(episode, shard.scenario.weights)
+        found = _bound(shard, on_end) if shard.bound else _play(shard, on_end)
     except Exception as error:
         reason = str(error) if isinstance(error, EdgeGymError) else f"{type(error).__name__}: {error}"
         raise EdgeGymError(f"{shard}: {printable(reason)}") from error
@@ -120,12 +122,9 @@ def run_shard(shard: Shard, on_end: Callable[[int], None] | None = None) -> tupl
         "scenario_fingerprint": shard.fingerprint,
         "policy": shard.policy,
         "privileged": shard.privileged,
+        "bound": shard.bound,
     }
-    kinds = world.params.model["kind"]
-    rows = [
-        {**same, "seed": seed, **episode_metrics(episode, kinds)}
-        for seed, episode in zip(shard.seeds, found.episodes, strict=True)
-    ]
+    rows = [{**same, "seed": seed, **metrics} for seed, metrics in zip(shard.seeds, found.metrics, strict=True)]
     timing = {
         **{key: same[key] for key in ("task", "scenario", "policy")},
         "first_seed": shard.seeds[0],
@@ -135,6 +134,40 @@ def run_shard(shard: Shard, on_end: Callable[[int], None] | None = None) -> tupl
         "total_s": found.total_s,
     }
     return rows, timing
+
+
+class _Found(NamedTuple):
+    """Metrics of each seed, and what they took."""
+
+    metrics: list[dict[str, float | int | None]]
+    decisions: int
+    decide_s: float
+    total_s: float
+
+
+def _play(shard: Shard, on_end: Callable[[int], None] | None) -> _Found:
+    if isinstance(shard.target, str) or callable(shard.target):
+        POLICIES.setdefault(shard.policy.partition(":")[0], shard.target)
+    policy = make_policy(shard.policy) if shard.given is None else shard.given
+    world = resolve_task(shard.task, shard.scenario, {})[1]
+    found = roll_out(world, policy, shard.policy, shard.seeds, shard.batch_size, on_end)
+    for episode in found.episodes:
+        check_episode(episode, shard.scenario.weights)
+    metrics = [episode_metrics(episode, world.params.model["kind"]) for episode in found.episodes]
+    return _Found(metrics, found.decisions, found.decide_s, found.total_s)
+
+
+def _bound(shard: Shard, on_end: Callable[[int], None] | None) -> _Found:
+    bound, began = load_bound(shard.policy, shard.target), time.perf_counter()
+    metrics = []
+    for seed in shard.seeds:
+        found = bound(shard.scenario, seed)
+        if not set(found) <= set(METRICS):
+            raise EdgeGymError(f"bound '{shard.policy}' returned {sorted(found)}: must be metrics")
+        metrics.append({**dict.fromkeys(METRICS), **found})
+        if on_end is not None:
+            on_end(1)
+    return _Found(metrics, 0, 0.0, time.perf_counter() - began)
 
 
 def check_sendable(shards: list[Shard]) -> None:
@@ -153,6 +186,9 @@ def check_sendable(shards: list[Shard]) -> None:
 
 def _entry(policy: Any) -> tuple[str, Any, Policy | None, bool, str]:
     """Name, registry target, the object if one was given, whether it is privileged, and what it decides."""
+    if isinstance(policy, str) and policy in BOUNDS:
+        load_bound(policy, BOUNDS[policy])
+        return policy, BOUNDS[policy], None, True, "bound"
     if isinstance(policy, str):
         made = _made(policy)
         return policy, POLICIES.get(policy.partition(":")[0]), None, is_privileged(made), task_of(made)

@@ -45,7 +45,7 @@ def run_all(shards: list[Shard], done: set[str], n_workers: int, progress: bool)
 
 
 def _in_processes(todo: list[Shard], n_workers: int) -> Iterator[Finished]:
-    for shard in {shard.decides: shard for shard in todo}.values():
+    for shard in {shard.decides: shard for shard in todo if not shard.bound}.values():
         _warm_up(shard)
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn"), _begin_worker)

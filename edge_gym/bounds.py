@@ -1,0 +1,40 @@
+"""Bounds: figures that no policy can beat in a given world. They stand beside the policies in results, marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from edge_gym.errors import EdgeGymInputError
+from edge_gym.policy import check_name, load_target, policy_names
+from edge_gym.scenario import Scenario
+
+Bound = Callable[[Scenario, int], Mapping[str, float | None]]
+
+# As for policies: lazy strings "module:attribute", or callables.
+BOUNDS: dict[str, str | Bound] = {"clairvoyant": "edge_baselines.clairvoyant:bound"}
+
+
+def register_bound(name: str, target: str | Bound) -> None:
+    """Make a bound known under `name`.
+
+    Args:
+        name: As given to `evaluate` and `--policies`.
+        target: "package.module:attribute", loaded at first use, or a callable. It takes a scenario and the seed of a
+            world and returns metrics (`edge_gym.evaluation.metrics.METRICS`); those it does not name are left open.
+
+    Raises:
+        EdgeGymInputError: The name is taken by something else, or holds a colon or comma.
+    """
+    check_name(name, "register_bound")
+    if name in policy_names() or BOUNDS.get(name, target) != target:
+        raise EdgeGymInputError("name", name, "a name that is not taken", "register_bound")
+    BOUNDS[name] = target
+
+
+def load_bound(name: str, target: str | Bound) -> Bound:
+    """The callable that a registered target means.
+
+    Raises:
+        EdgeGymInputError: What it needs is not installed.
+    """
+    return load_target(name, target)

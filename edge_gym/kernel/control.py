@@ -120,9 +120,8 @@ def run_on(params, row, wait_ns, wake_ns, look, legal, times):
     if deaf:
         world["wake_ns"] = now + wait_ns
     else:
-        world["wake_ns"] = now + rules["tick_ns"]
-        if wake_ns > 0:
-            world["wake_ns"] = min(world["wake_ns"], max(now + wake_ns, world["turn_ns"] + rules["cooldown_ns"]))
+        asked_ns = min(wake_ns, rules["tick_ns"]) if wake_ns > 0 else rules["tick_ns"]
+        world["wake_ns"] = max(now + asked_ns, world["turn_ns"] + rules["cooldown_ns"])
         world["stir"] = 0
     most = row.log.shape[0] - row.job.shape[0] - 1  # rows that may be full before the episode ends
     while True:

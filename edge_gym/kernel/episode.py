@@ -113,6 +113,7 @@ def apply_change(params, row, change):
         elif change["value"] == 0.0 and row.node[n]["alive"] == 1:
             leave(params, row, n)
         uphold_guards(params, row)
+        row.world[0]["stir"] = 1
     keep_masked(params, row)
 
 

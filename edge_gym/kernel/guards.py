@@ -92,5 +92,15 @@ def all_served(params, row):
     """Whether every model that a live node serves has one that is not closed."""
     unserved = 0
     for m in range(params.model.shape[0]):
-        unserved += 1 if count_servers(params, row, m) == 0 else 0
+        if count_servers(params, row, m) == 0:
+            unserved += 1 if is_served(params, row, m) else 0
     return unserved == 0
+
+
+@jit_row
+def is_served(params, row, m):
+    """Whether a live node serves model `m`, closed or not."""
+    found = 0
+    for n in range(row.node.shape[0]):
+        found += 1 if row.node[n]["alive"] == 1 and params.service[n, m]["supported"] == 1 else 0
+    return found > 0

@@ -70,7 +70,7 @@ def read(phrase, node, now, onset_s, duration_s, speed):
     node["heard"] = 1
     node["heard_foreground"] = phrase["foreground"]
     severity = 0 if speed > MILD else (1 if speed > STRONG else 2)
-    node["heard_slowdown"] = phrase["slowdown"][severity]
+    node["heard_slowdown"] = 1.0 / speed if phrase["says_speed"] == 1 else phrase["slowdown"][severity]
     node["heard_from_ns"] = now
     if stage == AHEAD and phrase["says_onset"] == 1:
         node["heard_from_ns"] = now + to_ns(onset_s)

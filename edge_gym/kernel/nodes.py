@@ -265,13 +265,15 @@ def rerate(row, n, now):
     crowd = 0.0
     for k in range(node["running"]):
         crowd += slots[k]["crowding"]
-    soonest, first, streaming = 1e18, NONE, NONE
+    soonest, first, streaming, begins = 1e18, NONE, NONE, 1e18
     for k in range(node["running"]):
         slot = slots[k]
-        if slot["unit_ratio"] > 0.0 and slot["after_first_s"] == 0.0:
-            streaming = k
         slot["share"] = 1.0 / (1.0 + (crowd - slot["crowding"])) if node["running"] > 1 else 1.0
         rate = slot["share"] * node["speed"]
+        if slot["unit_ratio"] > 0.0:
+            first_unit = (slot["left_s"] - slot["after_first_s"]) / rate if slot["after_first_s"] > 0.0 else 0.0
+            if first_unit <= begins:
+                streaming, begins = k, first_unit
         if rate < slot["stutter_below"]:
             slot["stutter"] |= STUTTER_GAP
         seconds = slot["left_s"] / rate
@@ -282,11 +284,11 @@ def rerate(row, n, now):
     else:
         m = row.job[slots[streaming]["job"]]["model"]
         node["stream_gap_s"] = slots[streaming]["unit_s"] / slots[streaming]["share"]
-        if m != node["stream_model"]:
+        if m != node["stream_model"] or begins > 0.0:
             node["stream_model"] = m
             node["stream_ratio"] = slots[streaming]["unit_ratio"]
             node["stream_before"] = 0.0
-            node["stream_ns"] = now
+            node["stream_ns"] = now + to_ns(begins)  # its first unit: nothing more happens at the node then
     node["finish_slot"] = first
     node["finish_ns"] = NEVER
     if first != NONE:

@@ -46,6 +46,6 @@ def _reading(phrase: Phrase) -> tuple:
         first.onset_s is not None,
         first.duration_s is not None,
         first.node == _NODE,
-        0,
+        first.slowdown == 1.0 / _SPEEDS[0],
         [reading.slowdown for reading in readings],
     )

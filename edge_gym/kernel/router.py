@@ -3,8 +3,8 @@
 Q is the backlog ahead of the request, T the service time by an online performance model of each (node, model), u its
 uncertainty, c the exploration, M the risk gate. The performance model corrects the prior of the work up to the first
 unit and of the units by one ratio each, fitted to the measured slowdowns by recursive least squares with forgetting
-(Ljung and Soderstrom, Theory and Practice of Recursive Identification, 1983, algorithm 2.4); its covariance is bounded
-by that of the prior, so that it cannot wind up. What was learnt grows uncertain again as it grows old.
+(Ljung and Soderstrom, Theory and Practice of Recursive Identification, 1983, algorithm 2.4); the eigenvalues of its
+covariance are bounded by the prior's, so that it cannot wind up. What was learnt grows uncertain again as it grows old.
 
 An overdue request counts as evidence (a node that has slowed is silent until it answers), as in `sect_watchdog`.
 """
@@ -53,11 +53,14 @@ def fit(pair, share, measured, forgetting):
     first = (pair["p_first"] - pa * pa / scale) / forgetting
     cross = (pair["p_cross"] - pa * pb / scale) / forgetting
     unit = (pair["p_unit"] - pb * pb / scale) / forgetting
-    pair["p_first"] = min(first, PRIOR_P)
-    pair["p_unit"] = min(unit, PRIOR_P)
-    # Without information about one of the two, clipping must not leave a correlation above one.
-    limit = math.sqrt(max(pair["p_first"] * pair["p_unit"], 0.0))
-    pair["p_cross"] = min(max(cross, -limit), limit)
+    # Bound the eigenvalues. Bounding the entries would end in a correlation of one: nothing could be learnt any more.
+    spread = math.sqrt((first - unit) * (first - unit) + 4.0 * cross * cross)
+    top, low = 0.5 * (first + unit + spread), 0.5 * (first + unit - spread)
+    excess = min((top - PRIOR_P) / max(spread, 1e-12), 1.0) if top > PRIOR_P else 0.0
+    low = max(min(low, PRIOR_P), 0.0)
+    pair["p_first"] = (1.0 - excess) * first + excess * low
+    pair["p_cross"] = (1.0 - excess) * cross
+    pair["p_unit"] = (1.0 - excess) * unit + excess * low
 
 
 @jit_row

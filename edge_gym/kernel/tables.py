@@ -11,7 +11,7 @@ import numpy as np
 NEVER = np.iinfo(np.int64).max
 NONE = -1
 SECOND = 1_000_000_000
-MIN_NEWS = 32  # rows for messages between two decisions; more are lost, which only the drain at the end can bring about
+MIN_NEWS = 256  # rows for messages between two decisions; the newest of more are lost, minutes after the last decision
 
 # Kinds of subject a decision can be about (0: no decision is pending).
 NO_SUBJECT, REQUEST = 0, 1
@@ -134,7 +134,7 @@ PHRASE = np.dtype(  # (K,): how the shipped parser reads each phrase
         ("says_onset", "i4"),
         ("says_duration", "i4"),
         ("names_node", "i4"),
-        ("pad", "i4"),
+        ("says_speed", "i4"),  # as a figure, not in three grades
         ("slowdown", "f8", (3,)),  # mild, strong, severe
     ]
 )

@@ -21,6 +21,7 @@ from edge_gym.surface import LEVELS, Surface
 
 AHEAD, NOW, OVER, CANCELLED, _ = range(len(STAGES))
 OPEN, CAUTION, CLOSED = range(len(LEVELS))
+SOON_S = 1e-6  # the turn that was asked for may begin a rounding error too early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,11 +161,12 @@ class Rules:
         rows = obs[:-1]
         gate = np.rint(rows[:, seen.GATE] * CLOSED).astype(int)
         alive = rows[:, seen.ALIVE] > 0
-        over = alive & (belief.end_s + belief.doubt_s <= now_s)
-        on = (belief.begin_s - self.settings.margin_s <= now_s) & (belief.end_s > now_s)
-        doubtful = (belief.end_s <= now_s) & ~over
+        soon_s = now_s + SOON_S
+        over = alive & (belief.end_s + belief.doubt_s <= soon_s)
+        on = (belief.begin_s - self.settings.margin_s <= soon_s) & (belief.end_s > soon_s)
+        doubtful = (belief.end_s <= soon_s) & ~over
         if self.settings.foresee:
-            doubtful |= np.isfinite(belief.begin_s) & (belief.begin_s > now_s)
+            doubtful |= np.isfinite(belief.begin_s) & (belief.begin_s > soon_s)
         wanted = np.where(on, belief.level, np.where(doubtful & (belief.level == CLOSED), CAUTION, OPEN))
         wanted = np.maximum(wanted, np.where(self.quarantined(belief, rows, alive, now_s), CAUTION, OPEN))
         order = np.lexsort((belief.end_s, -wanted))
@@ -207,7 +209,7 @@ class Rules:
         """Seconds until the next gate has to be moved; 0: the tick will do."""
         until_s = belief.end_s + belief.doubt_s
         times = np.concatenate([belief.begin_s - self.settings.margin_s, belief.end_s, until_s])
-        ahead = times[(times > now_s) & np.isfinite(times)]
+        ahead = times[(times > now_s + SOON_S) & np.isfinite(times)]
         return float(ahead.min() - now_s) if len(ahead) else 0.0
 
 

@@ -170,7 +170,8 @@ class Rules:
         wanted = np.where(on, belief.level, np.where(doubtful & (belief.level == CLOSED), CAUTION, OPEN))
         wanted = np.maximum(wanted, np.where(self.quarantined(belief, rows, alive, now_s), CAUTION, OPEN))
         order = np.lexsort((belief.end_s, -wanted))
-        moved = [n for n in order.tolist() if self.settings.gates and alive[n] and wanted[n] != gate[n]]
+        order = sorted(order.tolist(), key=lambda n: wanted[n] > gate[n])  # what opens makes room for what closes
+        moved = [n for n in order if self.settings.gates and alive[n] and wanted[n] != gate[n]]
         calls = [surface.set_risk_gate(n, int(wanted[n])) for n in moved]
         calls += self.probes(surface, rows, belief, over) if self.settings.probes else []
         if self.settings.explore_s > 0.0:

@@ -35,7 +35,7 @@ from edge_gym.evaluation.provenance import kernel_hash
 from edge_gym.files import atomic_write
 from edge_gym.scenario.io import fingerprint
 
-SCENARIOS = "coldstart,churn,drift,stationary"
+SCENARIOS = "coldstart,semantic,churn,drift,mixed,stationary"
 SEARCH_SEED = 20  # of the search itself; the worlds have their own seeds
 REFERENCE = "sect_static"  # it has no settings
 STEP = 0.15  # standard deviation of a local draw, over the width of the space
@@ -80,6 +80,7 @@ ARM = {"prior_weight": Range(0.05, 3, log=True), **COST}
 SPACES: dict[str, dict[str, Range | Options]] = {
     "sect_ewma": {"trust": Range(0.5, 1.5), "inflicted_weight": Range(0, 5)},
     "sect_watchdog": COST,
+    "sect_events": {"stream_power": Range(0, 1.5), **COST},
     "peak_ewma": {"decay_s": Range(0.3, 100, log=True), "default_s": Range(0.01, 100, log=True)},
     "d_ucb": {"memory_s": Range(3, 300, log=True), "optimism": Range(0, 0.5), **ARM},
     "sw_ucb": {"window_s": Range(3, 300, log=True), "optimism": Range(0, 0.5), **ARM},

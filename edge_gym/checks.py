@@ -337,7 +337,9 @@ def _assert_moment(env: gymnasium.Env, moment: Moment, where: str) -> None:
 def _assert_mask(env: gymnasium.Env, mask: np.ndarray, where: str) -> None:
     n = getattr(env.action_space, "n", None)
     assert mask.dtype == bool and mask.shape == (n,), f"{where}: the mask is {mask.dtype} {mask.shape}, not bool ({n},)"
-    assert mask[-1], f"{where}: the last choice, to decline, is not legal"
+    # An `edge_gym` environment knows which choice changes nothing; elsewhere the last one declines.
+    noop = getattr(getattr(env.unwrapped, "batch", None), "noop", len(mask) - 1)
+    assert mask[noop], f"{where}: choice {noop}, which changes nothing, is not legal"
     masks = getattr(env.unwrapped, "action_masks", None)
     if masks is not None:
         assert np.array_equal(masks(), mask), f"{where}: action_masks() and info['action_mask'] differ"

@@ -1,5 +1,6 @@
-"""VAL-25: the kernel against an independent C loop of the same physics, event for event, in twenty random scenarios."""
+"""VAL-25: the kernel against an independent C loop of the same physics, event for event, in random scenarios."""
 
+import dataclasses
 import importlib.util
 import random
 from pathlib import Path
@@ -9,12 +10,41 @@ import pytest
 
 from edge_gym.devices import DeviceType, ModelType, Service
 from edge_gym.envs.vector import EdgeVectorEnv
-from edge_gym.kernel.observe import BACKLOG, COLUMNS, NETWORK, SERVICE, SLOWDOWN, WAIT, decode_ratio, decode_time
-from edge_gym.scenario import Arrivals, Law, Pool, Scenario, Telemetry, Topology, Workload
+from edge_gym.events.phrases import LEVELS, STYLES
+from edge_gym.kernel.build import World
+from edge_gym.kernel.observe import (
+    BACKLOG,
+    COLUMNS,
+    EVENT,
+    NETWORK,
+    ROUTER,
+    SERVICE,
+    SLOWDOWN,
+    STREAM,
+    WAIT,
+    decode_ratio,
+    decode_time,
+)
+from edge_gym.kernel.tables import COMPLETED, STUTTER_FOREGROUND, STUTTER_GAP
+from edge_gym.scenario import (
+    Arrivals,
+    Churn,
+    Drift,
+    Law,
+    Pool,
+    Router,
+    Scenario,
+    Semantic,
+    Telemetry,
+    Topology,
+    Workload,
+)
 
-N_SCENARIOS = 20
+N_SCENARIOS = 24
+STATIONARY = 4  # every so many scenarios, one in which nothing changes
 N_WORLDS = 3
-STEPS = 700  # the episodes have at most 300: every world is begun again at least once
+STEPS = 700  # the episodes have at most 300 requests: nearly every world is begun again
+MOST_STEPS = 1300  # some requests come back three times
 
 _path = Path(__file__).parent.parent / "scripts" / "reference" / "c_loop.py"
 _spec = importlib.util.spec_from_file_location("edge_gym_c_loop", _path)
@@ -45,7 +75,62 @@ def _law(rng: random.Random, mean: float) -> Law:
 
 
 def _scenario(seed: int) -> Scenario:
-    """A world that is drawn from the corners as often as from the middle."""
+    """A random world in which, mostly, nodes drift, leave, join and are used, and somebody says so."""
+    still = _still_scenario(seed)
+    if seed % STATIONARY == 0:
+        return still
+    rng = random.Random(1000 + seed)
+    assert still.n_requests is not None
+    span_s = still.n_requests / World(still).rate_per_s
+    return dataclasses.replace(
+        still,
+        semantic=_semantic(rng, span_s),
+        drift=Drift(
+            share=rng.choice((0.0, 0.5, 1.0)),
+            gap_mean_s=rng.uniform(0.05, 0.4) * span_s,
+            hold_mean_s=rng.uniform(0.02, 0.2) * span_s,
+            ramp_s=rng.choice((0.0, 0.05)) * span_s,
+            outage_share=rng.choice((0.0, 0.4, 1.0)),
+            notification=rng.choice(LEVELS),
+        ),
+        churn=Churn(
+            share=rng.choice((0.0, 0.5, 1.0)),
+            up_mean_s=rng.uniform(0.05, 0.4) * span_s,
+            down_mean_s=rng.uniform(0.02, 0.2) * span_s,
+            slow_start_s=rng.choice((0.0, 0.05)) * span_s,
+            notification=rng.choice(LEVELS),
+        ),
+        router=Router(
+            exploration=rng.choice((0.0, 0.25, 2.0)),
+            forgetting=rng.choice((0.9, 0.99, 1.0)),
+            congestion=rng.choice((0.0, 2.0)),
+        ),
+        stutter_gap_s=rng.choice((0.001, 0.01, 1.0)),
+        max_retries=rng.choice((0, 1, 3)),
+    )
+
+
+def _semantic(rng: random.Random, span_s: float) -> Semantic:
+    return Semantic(
+        share=rng.choice((0.0, 0.5, 1.0, 1.0)),
+        gap_mean_s=rng.uniform(0.02, 0.3) * span_s,
+        lead_mean_s=rng.choice((0.0, 0.02, 0.1)) * span_s,
+        duration_mean_s=rng.uniform(0.02, 0.3) * span_s,
+        foreground_share=rng.choice((0.0, 0.5, 1.0)),
+        silent_share=rng.choice((0.0, 0.5)),
+        late_share=rng.choice((0.0, 0.3, 1.0)),
+        late_mean_s=rng.choice((0.01, 0.3)) * span_s,
+        false_share=rng.choice((0.0, 0.4, 1.0)),
+        contradict_share=rng.choice((0.0, 0.5)),
+        end_share=rng.choice((0.0, 0.5, 1.0)),
+        chatter_gap_s=rng.choice((0.0, 0.1)) * span_s,
+        notification=rng.choice(LEVELS),
+        style=rng.choice(STYLES),
+    )
+
+
+def _still_scenario(seed: int) -> Scenario:
+    """A world without regimes that is drawn from the corners as often as from the middle."""
     rng = random.Random(seed)
     n_models = rng.randint(1, 4)
     models = tuple(
@@ -138,32 +223,55 @@ def _shortest(obs: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
     return np.where(mask, total, np.inf).argmin(axis=1)
 
 
+def _router(obs: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
+    """The choice of the world's own router."""
+    return obs[..., ROUTER].argmax(axis=1)
+
+
+CHOOSERS = (_rotate, _shortest, _router)
+
+
+def _said(env: EdgeVectorEnv) -> tuple[np.ndarray, np.ndarray]:
+    """How many messages each world has had since the last decision, and a number made of their words."""
+    counts, news = env.batch.state.world["news_count"].astype(np.int64), env.batch.state.news
+    words = [c_loop.words_of(row[:k]) for row, k in zip(news, counts, strict=True)]
+    return counts, np.array(words)
+
+
+def _compare(env: EdgeVectorEnv, returned: tuple, reference, where: str) -> None:
+    obs, reward, done, info = returned
+    # The reward is the latency integral in whole nanoseconds over 1e9: equal floats are equal nanoseconds.
+    np.testing.assert_array_equal(reward, reference.reward, err_msg=where)
+    np.testing.assert_array_equal(done, reference.done, err_msg=where)
+    np.testing.assert_array_equal(np.rint(info["time_s"] * 1e9).astype(np.int64), reference.now_ns, err_msg=where)
+    np.testing.assert_array_equal(info["action_mask"], reference.mask, err_msg=where)
+    apart = np.abs(obs - reference.obs).max(axis=(0, 1))
+    columns = {COLUMNS[f].name: float(apart[f]) for f in np.flatnonzero(~(apart <= 1e-6))}
+    assert not columns, f"{where}: observations differ by {columns}"
+    stutters, messages, words = reference.accounts()
+    np.testing.assert_array_equal(-info["reward_terms"]["stutter"], stutters, err_msg=where)
+    counts, mine = _said(env)
+    all_kept = messages <= env.batch.state.news.shape[1]  # the drain at the end may say more than the table holds
+    np.testing.assert_array_equal(counts[all_kept], messages[all_kept], err_msg=where)
+    np.testing.assert_array_equal(mine[all_kept], words[all_kept], err_msg=where)
+
+
 @pytest.mark.parametrize("seed", range(N_SCENARIOS))
 def test_same_worlds_as_the_c_loop(seed):
-    choose = (_rotate, _shortest)[seed % 2]
+    choose = CHOOSERS[seed % len(CHOOSERS)]
     env = EdgeVectorEnv(N_WORLDS, scenario=_scenario(seed))
     obs, info = env.reset(seed=seed)
     reference = c_loop.CLoop(env.world, N_WORLDS)
     reference.reset(env.batch.roots)
-    done = np.zeros(N_WORLDS, bool)
-    episodes = 0
-    for k in range(-1, STEPS):
-        reward = np.zeros(N_WORLDS)
-        if k >= 0:
-            actions = choose(obs, info["action_mask"], k).astype(np.int64)
-            obs, reward, _, done, info = env.step(actions)
-            reference.step(actions)
-            episodes += int(done.sum())
-            # The reward is the latency integral in whole nanoseconds over 1e9: equal floats are equal nanoseconds.
-            np.testing.assert_array_equal(reward, reference.reward, err_msg=f"step {k}")
-        np.testing.assert_array_equal(done, reference.done, err_msg=f"step {k}")
-        np.testing.assert_array_equal(
-            np.rint(info["time_s"] * 1e9).astype(np.int64), reference.now_ns, err_msg=f"step {k}"
-        )
-        np.testing.assert_array_equal(info["action_mask"], reference.mask, err_msg=f"step {k}")
-        apart = np.abs(obs - reference.obs).max(axis=(0, 1))
-        columns = {COLUMNS[f].name: float(apart[f]) for f in np.flatnonzero(~(apart <= 1e-6))}
-        assert not columns, f"step {k}: observations differ by {columns}"
+    _compare(env, (obs, np.zeros(N_WORLDS), np.zeros(N_WORLDS, bool), info), reference, "reset")
+    episodes, k = 0, 0
+    while k < STEPS or (episodes < N_WORLDS and k < MOST_STEPS):
+        actions = choose(obs, info["action_mask"], k).astype(np.int64)
+        obs, reward, _, done, info = env.step(actions)
+        reference.step(actions)
+        episodes += int(done.sum())
+        _compare(env, (obs, reward, done, info), reference, f"step {k}")
+        k += 1
     assert episodes >= N_WORLDS, "no episode ended: the autoreset went untested"
     reference.close()
 
@@ -182,6 +290,27 @@ def test_the_scenarios_cover_what_they_should():
     assert any((w.arrivals.load or 0) > 1 for w in worlds) and any(w.pool.queue_capacity == 0 for w in worlds)
     tight = [w for w in worlds if sum(m.weights_bytes for m in w.models) > min(d.memory_bytes for d in w.devices)]
     assert tight, "no world in which models must be evicted"
+    assert {w.semantic.style for w in worlds if w.semantic.share > 0} == set(STYLES)
+    for regime in ("semantic", "drift", "churn"):
+        assert {part.notification for w in worlds if (part := getattr(w, regime)).share > 0} == set(LEVELS)
+
+
+def test_the_scenarios_make_happen_what_they_should():
+    """Otherwise the comparison proves nothing: retries, both kinds of stutter, streams, messages of each reading."""
+    retried, streams, readings, bits = 0, 0, set(), set()
+    for seed in range(N_SCENARIOS):
+        env = EdgeVectorEnv(1, scenario=_scenario(seed))
+        obs, info = env.reset(seed=seed)
+        for k in range(300):
+            obs, _, _, _, info = env.step(_rotate(obs, info["action_mask"], k))
+            log = env.batch.ended()[1]
+            retried += int((log["retries"] > 0).sum())
+            bits |= set(log["stutter"][log["outcome"] == COMPLETED].tolist())
+            streams += int((obs[..., STREAM] > 0.0).any())
+            readings |= set(obs[..., EVENT].ravel().tolist())
+    assert retried > 100 and streams > 1000
+    assert readings == {0.0, 0.5, 1.0}
+    assert bits == {0, STUTTER_GAP, STUTTER_FOREGROUND, STUTTER_GAP | STUTTER_FOREGROUND}
 
 
 @pytest.mark.parametrize(
@@ -189,8 +318,6 @@ def test_the_scenarios_cover_what_they_should():
     [
         ({"arrivals_kind": "mmpp"}, "Poisson"),
         ({"weights_energy": 1.0}, "reward weights"),
-        ({"drift_share": 0.1}, "does not cover drift"),
-        ({"churn_share": 0.1}, "does not cover churn"),
     ],
 )
 def test_the_c_loop_refuses_what_it_does_not_have(override, words):

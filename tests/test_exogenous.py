@@ -176,16 +176,16 @@ def test_rep_11_more_models_or_requests_leave_arrival_times_alone():
 def test_rep_12_no_two_streams_are_the_same():
     """Seeds 0 to 99, 16 episodes of each, every stream, several entities: all keys differ, and so do first draws."""
     streams = [getattr(random, name) for name in STREAMS]
-    assert len(set(streams)) == len(streams) == 12
+    assert len(set(streams)) == len(streams) == 15
     seeds = [episode_seed(root, k) for root in range(100) for k in range(16)]
     assert len(set(seeds)) == len(seeds) and max(seeds) < 2**63
     keys = [
         int(random.stream_key(np.uint64(seed), stream, entity))
         for seed in seeds
         for stream in streams
-        for entity in ((0, 1, 2, 63) if stream in (random.BIAS, random.DRIFT, random.CHURN) else (0,))
+        for entity in ((0, 1, 2, 63) if stream in OF_A_NODE else (0,))
     ]
-    assert len(set(keys)) == len(keys) == 1600 * 21
+    assert len(set(keys)) == len(keys) == 1600 * (9 + 6 * 4)
     # Nor does one stream run into another: no first 32 draws are shared.
     some = np.array(keys[:: len(keys) // 2000], np.uint64)
     steps = np.arange(1, 33, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -195,7 +195,9 @@ def test_rep_12_no_two_streams_are_the_same():
 
 STREAMS = (
     "ARRIVAL", "PHASE", "SITE", "MODEL", "PROMPT", "UNITS", "FORECAST", "BIAS", "TRACE", "EPISODE", "DRIFT", "CHURN",
+    "EVENT", "CHATTER", "WORDS",
 )  # fmt: skip
+OF_A_NODE = (random.BIAS, random.DRIFT, random.CHURN, random.EVENT, random.CHATTER, random.WORDS)
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------

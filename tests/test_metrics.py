@@ -8,16 +8,28 @@ import pytest
 
 from edge_gym.errors import EdgeGymError
 from edge_gym.evaluation.metrics import METRICS, Episode, check_episode, episode_metrics, jain
-from edge_gym.kernel.tables import COMPLETED, DROPPED, ITEM, LOG, REJECTED, SECOND, TOKENS, UNFINISHED
+from edge_gym.kernel.tables import (
+    COMPLETED,
+    DROPPED,
+    ITEM,
+    LOG,
+    REJECTED,
+    SECOND,
+    STUTTER_FOREGROUND,
+    STUTTER_GAP,
+    TOKENS,
+    UNFINISHED,
+)
 from edge_gym.scenario import RewardWeights
 
+BOTH = STUTTER_GAP | STUTTER_FOREGROUND
 # model, site, arrive s, first s, finish s, charged latency s, units, retries, outcome, late, stutter
 REQUESTS = (
     (0, 0, 0.0, 1.0, 3.0, 3.0, 4, 0, COMPLETED, 0, 0),
-    (0, 0, 1.0, 3.0, 9.0, 8.0, 3, 1, COMPLETED, 1, 1),
-    (1, 0, 2.0, 2.5, 2.5, 0.5, 1, 0, COMPLETED, 0, 0),
+    (0, 0, 1.0, 3.0, 9.0, 8.0, 3, 1, COMPLETED, 1, BOTH),
+    (1, 0, 2.0, 2.5, 2.5, 0.5, 1, 0, COMPLETED, 0, STUTTER_GAP),
     (0, 2, 3.0, 9.0, 3.0, 20.0, 7, 0, REJECTED, 1, 0),  # 9.0: left behind in the table, means nothing
-    (0, 2, 4.0, -1.0, 5.0, 20.0, 7, 3, DROPPED, 1, 1),
+    (0, 2, 4.0, -1.0, 5.0, 20.0, 7, 3, DROPPED, 1, STUTTER_FOREGROUND),
     (1, 2, 5.0, -1.0, 9.5, 4.5, 1, 0, UNFINISHED, 1, 0),
 )
 KINDS = np.array([TOKENS, ITEM], np.int32)
@@ -32,8 +44,9 @@ def make_episode() -> Episode:
         log[i]["id"] = i
         for name, value in zip((*columns, "late", "stutter"), request, strict=True):
             log[i][name] = value * SECOND if name.endswith("_ns") else value
-    terms = np.array([-56.0, -4.0, -3.0, -1.0, 0.0, -120.0, -0.5, -2.0])
-    return Episode(log=log, terms=terms, reward=-56.0, arrived=6, makespan_s=10.0)
+    terms = np.array([-56.0, -4.0, -3.0, -2.0, 0.0, -120.0, -0.5, -2.0])
+    control = {"masked_s": 2.5, "calls": 7, "interventions": 2}
+    return Episode(log=log, terms=terms, reward=-56.0, arrived=6, makespan_s=10.0, **control)
 
 
 def test_by_hand():
@@ -49,7 +62,12 @@ def test_by_hand():
         "tpot_mean_s": (2 / 4 + 6 / 3) / 2,
         "slo_attainment": 2 / 6,
         "goodput_per_s": 0.2,
-        "stutter_share": 1 / 6,  # the dropped one does not count
+        "stutter_share": 2 / 6,  # the dropped one does not count
+        "stutter_foreground_share": 1 / 6,
+        "stutter_gap_share": 2 / 6,
+        "healthy_masked_share": 0.25,
+        "tool_calls": 7,
+        "interventions": 2,
         "rejected": 1,
         "dropped": 1,
         "unfinished": 1,

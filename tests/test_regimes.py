@@ -475,7 +475,7 @@ def parts_at_ns(one, two, seed):
         {"slow_start_s": 1.5},
         {"down_mean_s": 3.0},
         {"up_mean_s": 4.0},
-        {"gap_mean_s": 3.0},
+        {"drift_gap_mean_s": 3.0},
         {"hold_mean_s": 0.1},
         {"ramp_s": 0.2},
         {"speed_low": 0.3},
@@ -486,7 +486,7 @@ def parts_at_ns(one, two, seed):
 def test_ben_03_regimes_to_come_do_not_show(change):
     # Longer stretches than in `rough`, so that there is something before the first effect.
     base = rough().with_overrides(
-        up_mean_s=8.0, down_mean_s=2.0, gap_mean_s=8.0, hold_mean_s=2.0, drift_share=0.4, churn_share=0.4
+        up_mean_s=8.0, down_mean_s=2.0, drift_gap_mean_s=8.0, hold_mean_s=2.0, drift_share=0.4, churn_share=0.4
     )
     other = base.with_overrides(**change)
     one, two = World(base), World(other)

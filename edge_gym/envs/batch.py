@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
     """What a step returns; every array is fresh, B rows."""
 
     obs: np.ndarray  # (B, N + 1, F) float32
-    mask: np.ndarray  # (B, N + 1) bool
+    mask: np.ndarray  # (B, A) bool
     reward: np.ndarray  # (B,) float64
     terms: np.ndarray  # (B, 8) float64, unweighted, in the order of `TERMS`
     dt_s: np.ndarray  # (B,) float64, simulated seconds since the last decision

@@ -63,7 +63,8 @@ class World:
         node["home"] = delay.argmin(axis=0)
         self.rate_per_s = _mean_rate_per_s(scenario, self.capacity_per_s, trace)
         rules = _rules(scenario, self.rate_per_s, trace)
-        self.phrases, phrase, run = build_phrases(scenario)
+        levels = (scenario.semantic.notification, scenario.drift.notification, scenario.churn.notification)
+        self.phrases, phrase, run = build_phrases(levels, scenario.semantic.style)
         self.params = Params(
             rules=rules,
             node=node,

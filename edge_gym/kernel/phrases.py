@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from edge_gym.events.parser import read
 from edge_gym.events.phrases import ACTIVITIES, STAGES, Phrase, phrases, render
-from edge_gym.scenario import Scenario
 
 from . import tables
 
@@ -14,17 +15,20 @@ _NODE, _ONSET_S, _DURATION_S = "rtx_4090-7", 20.0, 40.0  # any would do: the rea
 _SPEEDS = (0.7, 0.3, 0.1)  # mild, strong, severe
 
 
-def build_phrases(scenario: Scenario) -> tuple[tuple[Phrase, ...], np.ndarray, np.ndarray]:
+def build_phrases(levels: Sequence[str], style: str) -> tuple[tuple[Phrase, ...], np.ndarray, np.ndarray]:
     """The phrases of a scenario, and the tables of the kernel about them.
+
+    Args:
+        levels: Notification levels of the semantic events, of drift and of churn.
+        style: Wording, one of `edge_gym.events.phrases.STYLES`.
 
     Returns:
         All phrases, by number; (K,) PHRASE; (3, stages, activities) RUN, empty where nothing is said.
     """
-    levels = (scenario.semantic.notification, scenario.drift.notification, scenario.churn.notification)
     said: list[Phrase] = []
     run = np.zeros((len(levels), len(STAGES), len(ACTIVITIES)), tables.RUN)
     for regime, level in enumerate(levels):
-        for phrase in phrases(level, scenario.semantic.style):
+        for phrase in phrases(level, style):
             row = run[regime, phrase.stage, max(phrase.activity, 0)]
             if row["count"] == 0:
                 row["first"] = len(said)

@@ -76,9 +76,18 @@ matter here: `gym.make("edge_gym/MetaControl-v0", scenario="semantic", tick_s=5.
 * v0: first version.
 """
 
-from edge_gym.kernel.control import columns_of
+from edge_gym.kernel.control import FINISH, columns_of
 from edge_gym.kernel.observe_control import COLUMNS
 from edge_gym.tasks.task import Task
+
+
+def _n_actions(n_nodes: int, n_models: int) -> int:
+    return (n_nodes + 1) * columns_of(n_models)
+
+
+def _finish(n_nodes: int, n_models: int) -> int:
+    return n_nodes * columns_of(n_models) + FINISH
+
 
 TASK = Task(
     name="metacontrol",
@@ -86,7 +95,7 @@ TASK = Task(
     page=__doc__ or "",
     columns=COLUMNS,
     worlds="routing",
-    n_actions=lambda n_nodes, n_models: (n_nodes + 1) * columns_of(n_models),
-    noop=lambda n_nodes, n_models: n_nodes * columns_of(n_models),
+    n_actions=_n_actions,
+    noop=_finish,
     control=True,
 )

@@ -92,12 +92,21 @@ return).
 from edge_gym.kernel.observe import COLUMNS
 from edge_gym.tasks.task import Task
 
+
+def _n_actions(n_nodes: int, n_models: int) -> int:
+    return n_nodes + 1
+
+
+def _decline(n_nodes: int, n_models: int) -> int:
+    return n_nodes
+
+
 TASK = Task(
     name="routing",
     id="edge_gym/Routing-v0",
     page=__doc__ or "",
     columns=COLUMNS,
     worlds="routing",
-    n_actions=lambda n_nodes, n_models: n_nodes + 1,
-    noop=lambda n_nodes, n_models: n_nodes,
+    n_actions=_n_actions,
+    noop=_decline,
 )

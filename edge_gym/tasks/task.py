@@ -19,7 +19,8 @@ class Task:
         page: The documentation page (Markdown).
         columns: The features of an observation row, in order.
         worlds: The task whose scenarios it is played on: its own, or another's.
-        n_actions: From the numbers of nodes and models to the number of actions.
+        n_actions: From the numbers of nodes and models to the number of actions; a named function, so that
+            environments can be pickled.
         noop: From the same to the action that changes nothing: decline, or end the turn.
         control: The decisions are those of the controller of the fast path.
     """

@@ -1,4 +1,4 @@
-"""The C loop of `routing.c` from Python: compiled on the spot, called through ctypes."""
+"""The C loop of `routing.c` and its headers from Python: compiled on the spot, called through ctypes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_gym.kernel.build import World
 from edge_gym.kernel.observe import COLUMNS, N_FEATURES
-from edge_gym.kernel.tables import LINK, MODEL, NODE_TYPE, RULES, SERVICE
+from edge_gym.kernel.tables import LINK, MODEL, NODE_TYPE, PHRASE, RULES, RUN, SERVICE
 
 SOURCE = Path(__file__).parent / "routing.c"
 # Contraction off: event times are then exact to the nanosecond. The other two change no result.
@@ -25,7 +25,8 @@ FLAGS += ("-shared", "-fPIC", "-Wall", "-Wextra")
 # The columns of the observation as the C loop writes them.
 COLUMNS_OF_C = (
     "is_request model prompt forecast slack retries is_decline legal alive busy outstanding free_memory resident "
-    "parallelism price power slowdown evidence overdue backlog wait first per_unit service network load evidence_age"
+    "parallelism price power slowdown evidence overdue stream event event_slowdown event_foreground uncertainty router "
+    "backlog wait first per_unit service inflicted network load evidence_age event_in event_age router_cost"
 )
 REFUSALS = {
     1: "out of memory",
@@ -34,8 +35,6 @@ REFUSALS = {
     4: "a timeline",
     5: "reward weights beside latency",
     6: "more than 32,767 models or sites",
-    7: "drift (drift.share > 0)",
-    8: "churn (churn.share > 0)",
 }
 
 
@@ -85,14 +84,14 @@ def library() -> ctypes.CDLL:
     lib.table_size.restype, lib.table_size.argtypes = c_int64, [c_int]
     lib.n_features.restype, lib.n_features.argtypes = c_int64, []
     lib.create.restype = c_void_p
-    lib.create.argtypes = [c_int64] * 6 + [c_int] + [c_void_p] * 6 + [POINTER(c_int)]
+    lib.create.argtypes = [c_int64] * 8 + [c_int] + [c_void_p] * 8 + [POINTER(c_int)]
     lib.reset.restype, lib.reset.argtypes = None, [c_void_p] * 4
     lib.step.restype, lib.step.argtypes = None, [c_void_p] * 6
     lib.clocks.restype, lib.clocks.argtypes = None, [c_void_p] * 2
+    lib.accounts.restype, lib.accounts.argtypes = None, [c_void_p] * 4
     lib.destroy.restype, lib.destroy.argtypes = None, [c_void_p]
-    for which, (name, dtype) in enumerate(
-        {"RULES": RULES, "NODE_TYPE": NODE_TYPE, "MODEL": MODEL, "SERVICE": SERVICE, "LINK": LINK}.items()
-    ):
+    tables = {"RULES": RULES, "NODE_TYPE": NODE_TYPE, "MODEL": MODEL, "SERVICE": SERVICE, "LINK": LINK}
+    for which, (name, dtype) in enumerate({**tables, "PHRASE": PHRASE, "RUN": RUN}.items()):
         size = lib.table_size(which)
         if size != dtype.itemsize:
             found = f"{name} has {dtype.itemsize} bytes in tables.py and {size} in {SOURCE.name}"
@@ -101,6 +100,14 @@ def library() -> ctypes.CDLL:
     if names != COLUMNS_OF_C or lib.n_features() != N_FEATURES:
         raise RuntimeError(f"the columns of observe.py have changed and {SOURCE.name} has not: bring it up to date")
     return lib
+
+
+def words_of(news: np.ndarray) -> int:
+    """One number made of messages (K,) NEWS: when, which phrases, about which nodes (as news.h makes it)."""
+    words = 0
+    for entry in news:
+        words = (words + int(entry["time_ns"])) * 31 + int(entry["phrase"]) * 1009 + int(entry["node"])
+    return (words + 2**63) % 2**64 - 2**63
 
 
 class CLoop:
@@ -128,9 +135,10 @@ class CLoop:
         self.obs = np.zeros((n_worlds, world.n_nodes + 1, N_FEATURES), np.float32)
         self.mask = np.zeros((n_worlds, world.n_nodes + 1), bool)
         self.reward, self.done = np.zeros(n_worlds), np.zeros(n_worlds, bool)
-        tables = [p.rules, p.node, p.model, p.service, p.link, p.site]
+        tables = [p.rules, p.node, p.model, p.service, p.link, p.site, p.phrase, p.run]
         tables = [np.ascontiguousarray(table) for table in tables]
         sizes = (n_worlds, world.n_nodes, len(p.model), len(p.link), world.n_jobs, len(p.change))
+        sizes += (len(p.phrase), p.run.shape[-1])
         error = c_int(0)
         self._handle = self._lib.create(*sizes, int(autoreset), *(t.ctypes.data for t in tables), ctypes.byref(error))
         if not self._handle:
@@ -152,6 +160,12 @@ class CLoop:
         now = np.empty(len(self.done), np.int64)
         self._lib.clocks(self._handle, now.ctypes.data)
         return now
+
+    def accounts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Since the last decision, (B,) int64 each: stuttering responses, messages, and `words_of` the messages."""
+        found = [np.empty(len(self.done), np.int64) for _ in range(3)]
+        self._lib.accounts(self._handle, *(a.ctypes.data for a in found))
+        return found[0], found[1], found[2]
 
     def close(self) -> None:
         """Give the memory back."""

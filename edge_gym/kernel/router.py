@@ -74,8 +74,8 @@ def variance(pair, share):
 @jit_row
 def trend_now(node, now):
     """By how much a node is believed to be slower now than its models say; what was seen fades with time."""
-    age_s = (now - node["trend_ns"]) / SECOND
-    return math.exp(math.log(node["trend"]) / (1.0 + age_s / node["trend_s"]))
+    fade = 1.0 + (now - node["trend_ns"]) / SECOND / node["trend_s"]
+    return 1.0 + (node["trend"] - 1.0) / (fade * fade)
 
 
 @jit_row

@@ -70,10 +70,36 @@ static void fit(World *w, int64_t pair, double share, double measured, double fo
     w->first_ratio[pair] = clip(w->first_ratio[pair] + k1 / scale * error, 0.05, 100.0);
     w->unit_ratio[pair] = clip(w->unit_ratio[pair] + k2 / scale * error, 0.05, 100.0);
     double cross = (*p12 - k1 * k2 / scale) / forgetting;
-    *p11 = fmin((*p11 - k1 * k1 / scale) / forgetting, PRIOR_P);
-    *p22 = fmin((*p22 - k2 * k2 / scale) / forgetting, PRIOR_P);
-    double most = sqrt(fmax(*p11 * *p22, 0.0));
-    *p12 = clip(cross, -most, most);
+    double first = (*p11 - k1 * k1 / scale) / forgetting, unit = (*p22 - k2 * k2 / scale) / forgetting;
+    /* no eigenvalue beyond that of the prior */
+    double spread = sqrt((first - unit) * (first - unit) + 4.0 * cross * cross);
+    double top = 0.5 * (first + unit + spread), low = 0.5 * (first + unit - spread);
+    double excess = top > PRIOR_P ? fmin((top - PRIOR_P) / fmax(spread, 1e-12), 1.0) : 0.0;
+    low = fmax(fmin(low, PRIOR_P), 0.0);
+    *p11 = (1.0 - excess) * first + excess * low;
+    *p12 = (1.0 - excess) * cross;
+    *p22 = (1.0 - excess) * unit + excess * low;
+}
+
+static inline double trend_now(const World *w, int n) {
+    double fade = 1.0 + (w->now_ns - w->trend_ns[n]) / 1e9 / w->trend_s[n];
+    return 1.0 + (w->trend[n] - 1.0) / (fade * fade);
+}
+
+/* Part of a surprise is the node straying for a while, part the model being wrong about it. */
+static void follow(const Sim *s, World *w, int n, int64_t pair, double share, double measured) {
+    double rest = 1.0 - share;
+    double p = share * share * w->p_first[pair] + 2.0 * share * rest * w->p_cross[pair] + rest * rest * w->p_unit[pair];
+    double wrong = 0.25 * (fmax(p, 0.0) / PRIOR_P), stray = s->rules.trend_sigma * s->rules.trend_sigma;
+    double plain = log(fmax(measured, 1e-6) / (w->first_ratio[pair] * share + w->unit_ratio[pair] * rest));
+    double trend = trend_now(w, n), surprise = plain - log(trend), most = 2.0 * sqrt(wrong);
+    double model = w->pair_evidence[pair] > 0 ? wrong / (wrong + stray + 1e-3) * surprise : surprise;
+    model = clip(model, -most, most);
+    w->trend[n] = clip(trend * exp(surprise - model), 0.05, 100.0);
+    w->trend_ns[n] = w->now_ns;
+    bool again = plain > 0.7 && s->rules.trend_sigma > 0.0;
+    w->trend_s[n] = again ? fmin(2.0 * w->trend_s[n], 32.0 * s->rules.trend_s) : s->rules.trend_s;
+    fit(w, pair, share, measured / w->trend[n], s->rules.forgetting);
 }
 
 /* What request j tells about its node, unless that has left and joined since. */
@@ -90,7 +116,7 @@ static void learn(const Sim *s, World *w, const Job *job) {
         gain = fmax(s->rules.ewma, 1.0 / (node->evidence + 2.0));
         w->slowdown[n] += gain * (measured - w->slowdown[n]);
         double share = 1.0 - fmin(s->per_unit_s[pair] * job->units / job->work_s, 1.0);
-        fit(w, pair, share, measured, s->rules.forgetting);
+        follow(s, w, n, pair, share, measured);
     }
     w->pair_evidence[pair]++;
     node->evidence++;

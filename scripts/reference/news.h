@@ -19,7 +19,7 @@ static void hear(World *w, int n, const Phrase *phrase, double onset_s, double d
     if (!w->told[n]) return;
     int64_t onset_ns = phrase->stage == AHEAD && phrase->says_onset ? to_ns(onset_s) : 0;
     w->told_foreground[n] = phrase->foreground;
-    w->told_slowdown[n] = phrase->slowdown[speed > 0.5 ? 0 : speed > 0.2 ? 1 : 2];
+    w->told_slowdown[n] = phrase->says_speed ? 1.0 / speed : phrase->slowdown[speed > 0.5 ? 0 : speed > 0.2 ? 1 : 2];
     w->told_from_ns[n] = w->now_ns + onset_ns;
     w->told_until_ns[n] = w->told_from_ns[n] + to_ns(phrase->says_duration ? duration_s : 60.0);
 }

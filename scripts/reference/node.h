@@ -57,20 +57,20 @@ static inline double streamed(const World *w, int n, int64_t at) {
 }
 
 /* Slot k has begun to put out units, after those that did before. */
-static void watch_stream(World *w, int n, const Slot *slot) {
+static void watch_stream(World *w, int n, const Slot *slot, double begins_s) {
     int model = w->job[slot->job].model;
     w->stream_gap_s[n] = slot->unit_s / slot->share;
-    if (model == w->stream_model[n]) return;
+    if (model == w->stream_model[n] && begins_s == 0.0) return;
     w->stream_model[n] = model;
     w->stream_ratio[n] = slot->unit_ratio;
     w->stream_before[n] = 0.0;
-    w->stream_ns[n] = w->now_ns;
+    w->stream_ns[n] = w->now_ns + to_ns(begins_s);
 }
 
 static void rerate(World *w, int n) {
     Node *node = &w->node[n];
     Slot *slot = w->slot + node->first_slot;
-    double crowd = 0.0, soonest = 1e18;
+    double crowd = 0.0, soonest = 1e18, begins = 1e18;
     int streaming = NONE;
     for (int k = 0; k < node->running; k++) crowd += slot[k].crowding;
     node->finish_slot = NONE;
@@ -80,11 +80,12 @@ static void rerate(World *w, int n) {
         slot[k].share = share;
         double rate = share * w->speed[n], seconds = slot[k].left_s / rate;
         if (rate < slot[k].stutter_below) slot[k].stutter |= STUTTER_GAP;
-        if (slot[k].unit_ratio > 0.0 && slot[k].after_first_s == 0.0) streaming = k;
+        double waits = slot[k].after_first_s > 0.0 ? (slot[k].left_s - slot[k].after_first_s) / rate : 0.0;
+        if (slot[k].unit_ratio > 0.0 && waits <= begins) begins = waits, streaming = k;
         if (seconds < soonest) soonest = seconds, node->finish_slot = k;
     }
     if (streaming == NONE) w->stream_model[n] = NONE;
-    else watch_stream(w, n, &slot[streaming]);
+    else watch_stream(w, n, &slot[streaming], begins);
     if (node->finish_slot != NONE) node->finish_ns = w->now_ns + to_ns(soonest > 0.0 ? soonest : 0.0);
 }
 

@@ -100,12 +100,11 @@ static void show_streams(const Sim *s, const World *w, int model, float *column)
         int other = w->stream_model[n];
         double stream = other == NONE ? 0.0 : streamed(w, n, w->now_ns - s->rules.telemetry_age_ns);
         shown[n] = 0.0f;
-        slower[n] = 1.0;
+        slower[n] = fmax(trend_now(w, n), 0.0);
         if (stream == 0.0) continue;
         shown[n] = (float)(stream / (1.0 + stream));
         int64_t pair = other * s->stride + n;
-        if (w->pair_evidence[pair] > 0) slower[n] = fmax(stream / w->unit_ratio[pair], 0.0);
-        else if (other == model) slower[n] = fmax(stream / w->slowdown[n], 0.0);
+        if (w->pair_evidence[pair] > 0 || other == model) slower[n] = fmax(stream / w->unit_ratio[pair], 0.0);
     }
 }
 
@@ -117,11 +116,11 @@ static int show_router(const Sim *s, const World *w, const Job *job, float *colu
     const double *served_s = s->scratch + SERVED_S * s->column;
     const double *first_ratio = w->first_ratio + at, *unit_ratio = w->unit_ratio + at;
     const double *p_first = w->p_first + at, *p_cross = w->p_cross + at, *p_unit = w->p_unit + at;
-    const double *slowdown = w->slowdown, *fluid_s = s->scratch + FLUID * s->column;
+    const double *fluid_s = s->scratch + FLUID * s->column;
     const double *late = s->scratch + LATENESS * s->column, *slower = s->scratch + SLOWER * s->column;
     const double *other = s->scratch + OTHER_S * s->column;
     const int64_t *heard = w->heard_ns;
-    const int32_t *seen = w->seen, *slots = s->slots, *evidence = w->pair_evidence + at;
+    const int32_t *seen = w->seen, *slots = s->slots;
     double *cost = s->scratch + COST_S * s->column;
     float *unsure = column + UNCERTAINTY * s->column, *inflicts = column + INFLICTED * s->column;
     float *expects = column + ROUTER_COST * s->column;
@@ -136,17 +135,16 @@ static int show_router(const Sim *s, const World *w, const Job *job, float *colu
         double share = first / (first + unit + 1e-12), rest = 1.0 - share;
         double fitted = first_ratio[n] * share + unit_ratio[n] * rest;
         double p = share * share * p_first[n] + 2.0 * share * rest * p_cross[n] + rest * rest * p_unit[n];
-        p += stale * ((now - heard[n]) * PER_SECOND);
         p = (p > 0.0 ? p : 0.0) / PRIOR_P;
-        double sigma = 0.5 * sqrt(p < 1.0 ? p : 1.0);
-        double ratio = evidence[n] > 0 ? fitted : slowdown[n];
-        sigma = evidence[n] > 0 ? sigma : 0.5;
+        double silence = stale * ((now - heard[n]) * PER_SECOND) / PRIOR_P;
+        p += heard[n] >= 0 ? silence : 0.0;
+        double sigma = 0.5 * sqrt(p < 1.0 ? p : 1.0), ratio = fitted;
         /* the cost */
         double optimism = 1.0 - explore * sigma, overdue = late[n] > 1.0 ? late[n] : 1.0;
         optimism = optimism > 0.1 ? optimism : 0.1;
         double more = slower[n] > overdue ? slower[n] : overdue;
         overdue = slower[n] > 1.0 ? more : overdue * slower[n];
-        double work = wait_s[n] * slowdown[n] + served_s[n] * ratio * optimism + congestion * inflicted * ratio;
+        double work = wait_s[n] * ratio + served_s[n] * ratio * optimism + congestion * inflicted * ratio;
         cost[n] = work * overdue + other[n];
         unsure[n] = (float)(sigma * 2.0);
         inflicts[n] = (float)inflicted;

@@ -27,6 +27,9 @@ static void join(const Sim *s, World *w, int n) {
     w->slowdown[n] = 1.0;
     w->heard_ns[n] = -1;
     w->stream_model[n] = NONE;
+    w->trend[n] = 1.0;
+    w->trend_ns[n] = 0;
+    w->trend_s[n] = s->rules.trend_s;
     w->memory_busy[n] = w->disk_free_ns[n] = 0;
     for (int m = 0; m < s->n_models; m++) {
         int64_t pair = m * s->stride + n;

@@ -154,12 +154,13 @@ static size_t lay_out_shared(Sim *s, char *block) {
 static size_t lay_out_world(const Sim *s, World *w, char *block) {
     size_t used = 0, nodes = s->stride, pairs = s->stride * s->n_models;
     int64_t **integers[] = {&w->due_ns,       &w->mark_ns,   &w->oldest_ns, &w->heard_ns,     &w->memory_busy,
-                            &w->disk_free_ns, &w->stream_ns, &w->told_ns,   &w->told_from_ns, &w->told_until_ns};
+                            &w->disk_free_ns, &w->stream_ns, &w->told_ns,   &w->told_from_ns, &w->told_until_ns,
+                            &w->trend_ns};
     for (size_t k = 0; k < sizeof integers / sizeof *integers; k++)
         *integers[k] = take(block, &used, nodes * sizeof(int64_t));
     double **doubles[] = {&w->fluid_s,  &w->drain, &w->waiting_s,    &w->oldest_expected_s,
                           &w->slowdown, &w->speed, &w->stream_ratio, &w->stream_gap_s,
-                          &w->stream_before,       &w->told_slowdown};
+                          &w->stream_before,       &w->told_slowdown,  &w->trend, &w->trend_s};
     for (size_t k = 0; k < sizeof doubles / sizeof *doubles; k++)
         *doubles[k] = take(block, &used, nodes * sizeof(double));
     float **floats[] = {&w->busy, &w->sent, &w->free_memory};

@@ -29,7 +29,7 @@ typedef struct {
     double foreground_low, foreground_high, background_low, background_high, foreground_share;
     double silent_share, late_share, late_s, false_share, contradict_share, end_share, chatter_gap_s;
     int64_t n_foreground, n_background;
-    double exploration, forgetting, congestion;
+    double exploration, forgetting, trend_sigma, trend_s, congestion;
     struct { /* the control surface: nobody is at it here */
         double caution_s;
         int64_t tick_ns, cooldown_ns;
@@ -41,7 +41,7 @@ typedef struct {
 } Rules;
 
 typedef struct {
-    int32_t stage, foreground, says_onset, says_duration, names_node, pad;
+    int32_t stage, foreground, says_onset, says_duration, names_node, says_speed;
     double slowdown[3]; /* mild, strong, severe */
 } Phrase;
 

@@ -62,6 +62,9 @@ typedef struct {
     int32_t *stream_model;
     int64_t *stream_ns;
     double *speed, *stream_ratio, *stream_gap_s, *stream_before;
+    /* by how much a node was slower than its models said when last heard of, and for how long that is believed */
+    int64_t *trend_ns;
+    double *trend, *trend_s;
     /* what was said last */
     int64_t *told_ns, *told_from_ns, *told_until_ns;
     double *told_slowdown;

@@ -31,7 +31,7 @@ def completion_s(obs: np.ndarray, slowdown: np.ndarray, inflicted_weight: float 
     Returns:
         (B, N) seconds; with a weight, a cost in seconds.
     """
-    times = decode_time(obs[:, :-1, observe.WAIT : observe.EVIDENCE_AGE])
+    times = decode_time(obs[:, :-1, observe.WAIT : observe.LOAD + 1])
     served = times[..., 0] + times[..., _SERVICE]
     if inflicted_weight:
         alone = times[..., _FIRST] + forecast_units(obs) * times[..., _PER_UNIT]

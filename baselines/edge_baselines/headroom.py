@@ -62,14 +62,14 @@ class Headroom:
 
     def _headrooms(self, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Objective less prediction, (B, N) seconds each: of the first unit, and of a unit after it."""
-        times = decode_time(obs[:, :-1, observe.WAIT : observe.EVIDENCE_AGE])
-        wait, first, _, service, network, load = (times[..., k] for k in range(times.shape[2]))
+        columns = (observe.WAIT, observe.FIRST, observe.PER_UNIT, observe.SERVICE, observe.NETWORK, observe.LOAD)
+        wait, first, unit, service, network, load = (decode_time(obs[:, :-1, column]) for column in columns)
         slowdown = with_overdue(obs, ratio(obs, observe.SLOWDOWN), self.overdue_power)
         units = np.maximum(forecast_units(obs), np.float32(1.0))
-        alone = first + units * times[..., observe.PER_UNIT - observe.WAIT]
+        alone = first + units * unit
         crowding = service / np.maximum(alone, _SMALL_S)
         first_s = (wait + first * crowding) * slowdown + network + load
-        per_unit_s = times[..., observe.PER_UNIT - observe.WAIT] * crowding * slowdown
+        per_unit_s = unit * crowding * slowdown
         left_s = self._left_s(obs)[:, None] * (1.0 - self.margin)
         return left_s * self.first_share - first_s, left_s * (1.0 - self.first_share) / units - per_unit_s
 

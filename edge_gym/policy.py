@@ -53,6 +53,11 @@ class Policy(Protocol):
     it finishes its turn it may say, by attributes of shape (B,) in simulated seconds, when it wants to be asked again:
     `wake_s`, at the latest then (0: at the next tick); `wait_s`, exactly then and deaf to events meanwhile (0: it does
     not wait), which is how thinking takes time.
+
+    A policy that depends on something outside may have any of these: `identity`, plain values that make two runs the
+    same run; `preflight()`, called once before a run; `begin_shard(label)` and `close()`, called around the episodes
+    that one process plays in a row; `episode_counters(b)`, figures of the episode in row `b` for the results, with a
+    dot in each name.
     """
 
     def reset(self, n_envs: int, seed: int) -> None:
@@ -97,6 +102,8 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "sect_events": "edge_baselines.tuned:sect_events",
     "e3_fast": "edge_baselines.e3.fast:FastPath",
     "e3_rules": "edge_baselines.e3.rules:Rules",
+    "e3_llm": "edge_baselines.e3.llm:E3Llm",
+    "e3_agentscope": "edge_baselines.e3.agentscope:E3AgentScope",
     "e3_random_tools": "edge_baselines.e3.random_tools:RandomTools",
     "oracle": "edge_baselines.oracle:Oracle",
     "lookahead": "edge_baselines.lookahead:Lookahead",

@@ -25,10 +25,12 @@ class Surface:
         nodes: What the nodes are called.
         models: What the models are called.
         probe_s: (N, M) prior seconds that a probe occupies an idle node; inf where the model is not served.
+        guards: What binds whoever uses the tools (`scenario.control`); public.
     """
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
+        self.guards = batch.world.scenario.control
         self.nodes = batch.world.node_names
         self.models = batch.world.model_names
         params = batch.world.params

@@ -15,6 +15,7 @@ ARGUMENTS = {
     "custom_policy": ["30", "2"],
     "own_scenario": ["mine.yaml", "30"],
     "clone_and_plan": ["8"],
+    "e3_live_llm": ["300", "2"],
 }
 SHOWS = {
     "random_agent": "mean latency of 30 requests",
@@ -22,6 +23,7 @@ SHOWS = {
     "custom_policy": "oracle",
     "own_scenario": "request: ",
     "clone_and_plan": "with look-ahead",
+    "e3_live_llm": "questions, ",
 }
 
 

@@ -24,6 +24,7 @@ def bench(options: argparse.Namespace) -> int:
     """Run the command; everything is checked before anything is written."""
     from rich.console import Console
 
+    from edge_gym.cli.llm import asked, environment
     from edge_gym.evaluation.evaluate import evaluate
     from edge_gym.evaluation.report import print_leaderboard
     from edge_gym.tasks import get_task
@@ -34,22 +35,26 @@ def bench(options: argparse.Namespace) -> int:
     if options.workers is not None:
         workers = whole_number("--workers", options.workers, 1, MAX_WORKERS)
     get_task(options.task)
-    results = evaluate(
-        names("--policies", options.policies),
-        task=options.task,
-        scenario=scenarios(options),
-        seeds=range(seed, seed + episodes),
-        n_workers=min(workers, MAX_WORKERS),
-        batch_size=whole_number("--batch-size", options.batch_size, 1, MAX_EPISODES),
-        out=options.out,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        progress=not options.quiet,
-    )
+    with environment(options):
+        results = evaluate(
+            names("--policies", options.policies),
+            task=options.task,
+            scenario=scenarios(options),
+            seeds=range(seed, seed + episodes),
+            n_workers=min(workers, MAX_WORKERS),
+            batch_size=whole_number("--batch-size", options.batch_size, 1, MAX_EPISODES),
+            out=options.out,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            progress=not options.quiet,
+        )
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 160  # a file or a pipe has room for whole lines
-    print_leaderboard(console, results.summary()["rows"])
+    rows = results.summary()["rows"]
+    print_leaderboard(console, rows)
+    for line in asked(rows):
+        console.print(line, markup=False, soft_wrap=True)
     if episodes < FEW:
         console.print(f"Only {episodes} episode(s): too few for the intervals to mean much.", markup=False)
     if options.out is not None:

@@ -122,6 +122,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "list": _list_parser(subs),
         "show": _show_parser(subs),
         "stub-llm": _stub_llm_parser(subs),
+        "prompt": _prompt_parser(subs),
         "doctor": subs.add_parser("doctor", help="check this installation and say what to do about each problem"),
     }
     commands["doctor"].set_defaults(command=_doctor)
@@ -146,6 +147,13 @@ def _bench_parser(subs: Any) -> Parser:
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the scenario, as in --set load=0.9")
     add("--trace", metavar="FILE", help="requests from a CSV file in the format of the Azure LLM trace")
     add("--quiet", action="store_true", help="no progress bar")
+    llm = parser.add_argument_group("policies that ask a language model", "an endpoint is set in the environment")
+    llm.add_argument("--llm", metavar="MODE", help="off (default), live, record or replay")
+    llm.add_argument("--transcript", metavar="FOLDER", help="what was asked and answered, to record and to replay")
+    llm.add_argument("--refresh", action="store_true", help="record anew instead of going on with what is recorded")
+    llm.add_argument("--llm-thinking", metavar="S[,S]", help="declared seconds of an answer, and of each of its tokens")
+    llm.add_argument("--llm-calls", metavar="N", help="at most so many requests to the model in an episode")
+    llm.add_argument("--allow-unpriced", action="store_true", help="ask although the price is not known")
     parser.set_defaults(command=_bench)
     return parser
 
@@ -172,6 +180,16 @@ def _stub_llm_parser(subs: Any) -> Parser:
     parser.add_argument("--port", default="0", metavar="N", help="default: a free one")
     parser.add_argument("--play", default="rules", metavar="NAME", help="rules (default), obedient, or a fault")
     parser.set_defaults(command=_stub_llm)
+    return parser
+
+
+def _prompt_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("prompt", help="print what a language model would be sent, without asking one")
+    parser.add_argument("--scenario", default="semantic", metavar="SCENARIO", help="default: semantic")
+    parser.add_argument("--seed", default="1000", metavar="N", help="of the world (default 1000)")
+    parser.add_argument("--turn", default="1", metavar="K", help="the K-th question of the episode (default 1)")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the scenario")
+    parser.set_defaults(command=_prompt)
     return parser
 
 
@@ -206,6 +224,12 @@ def _stub_llm(options: argparse.Namespace) -> int:
     from edge_gym.cli.stub_llm import stub_llm
 
     return stub_llm(options.play, options.port)
+
+
+def _prompt(options: argparse.Namespace) -> int:
+    from edge_gym.cli.prompt import prompt
+
+    return prompt(options)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from edge_gym.evaluation.provenance import about_run, kernel_hash
 from edge_gym.evaluation.report import html_page
 from edge_gym.evaluation.results import Results
 from edge_gym.evaluation.run_folder import RunFolder
-from edge_gym.evaluation.shards import MAX_EPISODES, Shard, check_sendable, plan
+from edge_gym.evaluation.shards import MAX_EPISODES, Shard, check_sendable, plan, preflight
 from edge_gym.evaluation.workers import run_all
 from edge_gym.files import file_sha256
 from edge_gym.policy import Policy
@@ -67,9 +67,12 @@ def evaluate(
     if out is None:
         if resume or overwrite:
             raise EdgeGymInputError("out", None, "a folder when resume or overwrite is true")
+        preflight(shards)
         return _gather(shards, n_workers, progress, None)
     identity, scenarios = _identity(shards)
-    with RunFolder(out, identity, resume, overwrite) as folder:
+    run_folder = RunFolder(out, identity, resume, overwrite)  # refuses before anybody is asked anything
+    preflight(shards)
+    with run_folder as folder:
         about = about_run(scenarios)
         folder.write_manifest(about, finished=False)
         results = _gather(shards, n_workers, progress, folder)
@@ -108,10 +111,16 @@ def _identity(shards: list[Shard]) -> tuple[dict[str, Any], list[Scenario]]:
         "kernel": kernel_hash(),
         "task": shards[0].task,
         "scenarios": {name: shard.fingerprint for name, shard in scenarios.items()},
-        "policies": [_with_file(name) for name in dict.fromkeys(shard.policy for shard in shards)],
+        "policies": [_named(shard) for shard in {shard.policy: shard for shard in shards}.values()],
         "seeds": [seed for shard in one for seed in shard.seeds],
     }
     return identity, [shard.scenario for shard in scenarios.values()]
+
+
+def _named(shard: Shard) -> Any:
+    """The policy's name, with all that makes it the same policy."""
+    name = _with_file(shard.policy)
+    return name if shard.identity is None else {"name": name, **shard.identity}
 
 
 def _with_file(policy: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from edge_gym.kernel.tables import (
 from edge_gym.scenario import RewardWeights
 
 TOLERANCE = 1e-9  # relative, between the rewards and what the log says
+
+COUNTER = re.compile(r"[a-z][a-z0-9_]{0,30}(\.[a-z0-9_]{1,60})+")
 
 # Every metric of an episode, in the order of the page.
 METRICS = (
@@ -69,6 +73,7 @@ class Episode:
         masked_s: Time integral of the share of the pool's capacity that was healthy and closed.
         calls: Tool calls of a controller of the fast path.
         interventions: Calls the guards refused, and gates they opened.
+        counters: What the policy counted itself, by names with a dot, as in `llm.calls`.
     """
 
     log: np.ndarray
@@ -79,6 +84,7 @@ class Episode:
     masked_s: float = 0.0
     calls: int = 0
     interventions: int = 0
+    counters: Mapping[str, float] = field(default_factory=dict)
 
 
 def episode_metrics(episode: Episode, model_kind: np.ndarray) -> dict[str, float | int | None]:
@@ -89,7 +95,7 @@ def episode_metrics(episode: Episode, model_kind: np.ndarray) -> dict[str, float
         model_kind: (M,) what each model produces (`kernel.tables.TOKENS` for an LLM).
 
     Returns:
-        A flat dict with the keys `METRICS`; None where there is nothing to take a mean of.
+        A flat dict with the keys `METRICS`, None where there is nothing to take a mean of; then the policy's counters.
     """
     log, n, makespan_s = episode.log, len(episode.log), episode.makespan_s
     total = {name: -float(value) for name, value in zip(TERMS, episode.terms, strict=True)}
@@ -131,7 +137,18 @@ def episode_metrics(episode: Episode, model_kind: np.ndarray) -> dict[str, float
         "imbalance_mean": _share(total["imbalance"], makespan_s),
         "makespan_s": makespan_s,
         "return": episode.reward,
+        **_checked(episode.counters),
     }
+
+
+def _checked(counters: Mapping[str, float]) -> dict[str, float]:
+    """Counters whose names cannot be taken for those of metrics; whole numbers as such."""
+    for name, value in counters.items():
+        if not COUNTER.fullmatch(name) or not np.isfinite(value):
+            raise EdgeGymError(
+                f"a policy counts {name!r} = {value!r}: must be a finite number, named as in 'llm.calls'"
+            )
+    return {name: int(value) if value == int(value) else float(value) for name, value in counters.items()}
 
 
 def jain(latency_s: np.ndarray, site: np.ndarray) -> float | None:

@@ -24,7 +24,8 @@ class Results:
     """What an evaluation found.
 
     Attributes:
-        rows: One dict for each scenario, policy and seed, in that order: `KEYS`, then `edge_gym.metrics.METRICS`.
+        rows: One dict for each scenario, policy and seed, in that order: `KEYS`, then `edge_gym.metrics.METRICS`,
+            then what the policy counted itself.
         timing: One dict for each shard of the work: wall-clock figures, which no second run will repeat.
     """
 
@@ -65,6 +66,9 @@ class Results:
             table = np.array([[np.nan if row[name] is None else row[name] for row in own] for own in by_policy], float)
             for found, entry in zip(metrics, _means(table), strict=True):
                 found[name] = entry
+        for own, found in zip(by_policy, metrics, strict=True):
+            for name in sorted(own[0].keys() - {*KEYS, *METRICS}):
+                (found[name],) = _means(np.array([[row[name] for row in own]], float))
         for found, entry in zip(metrics, _ratios(policies, by_policy), strict=False):
             found[RATIO] = entry
         for policy, found in zip(policies, metrics, strict=True):

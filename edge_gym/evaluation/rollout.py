@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edge_gym.envs.batch import Batch, Outcome
-from edge_gym.errors import EdgeGymError, show
+from edge_gym.errors import EdgeGymError, EdgeGymInputError, show
 from edge_gym.evaluation.metrics import Episode
 from edge_gym.kernel.build import World
 from edge_gym.kernel.tables import LOG, SECOND, TERMS
@@ -125,9 +125,14 @@ class _Turn:
                 masked_s=float(masked_s[b]),
                 calls=int(world["calls"][b]),
                 interventions=int(world["interventions"][b]),
+                counters=self._counters(int(b)),
             )
             for b in np.flatnonzero(self.rows)
         ]
+
+    def _counters(self, b: int) -> dict[str, float]:
+        """What the policy itself counted in an episode."""
+        return self._call("episode_counters", b) if hasattr(self.policy, "episode_counters") else {}
 
     def _decide(self, obs: np.ndarray, dt_s: np.ndarray, begun: np.ndarray) -> np.ndarray:
         """Ask the policy; its choices as (B,) int64, declining where no decision is pending."""
@@ -166,6 +171,9 @@ class _Turn:
     def _call(self, method: str, *arguments: Any) -> Any:
         try:
             return getattr(self.policy, method)(*arguments)
+        except EdgeGymInputError as error:  # what was given to it is wrong, not the policy
+            where = f"policy '{self.name}' in {method}"
+            raise error.moved(where=f"{where}: {error.where}" if error.where else where) from error
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise EdgeGymError(f"policy '{self.name}' failed in {method}: {reason}") from error

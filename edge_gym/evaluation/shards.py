@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +21,7 @@ from edge_gym.policy import POLICIES, Policy, is_privileged, make_policy, task_o
 from edge_gym.scenario import Scenario
 from edge_gym.scenario.io import fingerprint
 
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 SHARD = 50  # seeds run together; part of what random policies draw, so never derived from the machine
 MAX_EPISODES = 1_000_000
 
@@ -35,6 +38,7 @@ class Shard:
         target: What the registry has under its name, for worker processes; None if the registry finds it itself.
         given: The policy itself, if the caller gave an object.
         privileged: Whether the policy sees what only an oracle may see.
+        identity: What else makes two runs of the policy the same, as plain values, or None.
         decides: The task whose decisions the policy takes: that of the shard, or "metacontrol" on the same worlds;
             "bound" if it is no policy but a bound.
         seeds: Seeds of the worlds.
@@ -48,6 +52,7 @@ class Shard:
     target: Any
     given: Policy | None
     privileged: bool
+    identity: Any
     decides: str
     seeds: tuple[int, ...]
     batch_size: int
@@ -62,6 +67,11 @@ class Shard:
         """Name of its file: what it is, hashed."""
         named = json.dumps([self.task, self.scenario.name, self.fingerprint, self.policy, self.seeds])
         return hashlib.sha256(named.encode()).hexdigest()[:24]
+
+    @property
+    def label(self) -> str:
+        """Its name for files that a policy keeps."""
+        return f"{NOT_IN_NAMES.sub('_', self.policy)}.{self.scenario.name}.{self.seeds[0]}"
 
     def __str__(self) -> str:
         span = f"seeds {self.seeds[0]}..{self.seeds[-1]}"
@@ -82,7 +92,7 @@ def plan(
     if not entries:
         raise EdgeGymInputError("policies", entries, "at least one policy")
     _check_unique("policies", [name for name, *_ in entries])
-    for name, *_, decides in entries:
+    for name, *_, decides, _ in entries:
         if decides not in (task, "metacontrol", "bound"):
             raise EdgeGymInputError("policies", name, f"policies that decide {task}", hint=f"it decides {decides}")
     chunks = [worlds[first : first + SHARD] for first in range(0, len(worlds), SHARD)]
@@ -95,12 +105,13 @@ def plan(
             target=target,
             given=policy,
             privileged=privileged,
+            identity=identity,
             decides=decides,
             seeds=chunk,
             batch_size=int(batch_size),
         )
         for one, digest in [(one, fingerprint(one)) for one in scenarios]
-        for name, target, policy, privileged, decides in entries
+        for name, target, policy, privileged, decides, identity in entries
         for chunk in chunks
     ]
 
@@ -113,6 +124,8 @@ def run_shard(shard: Shard, on_end: Callable[[int], None] | None = None) -> tupl
     """
     try:
         found = _bound(shard, on_end) if shard.bound else _play(shard, on_end)
+    except EdgeGymInputError as error:
+        raise error.moved(where=f"{shard}: {error.where}" if error.where else str(shard)) from error
     except Exception as error:
         reason = str(error) if isinstance(error, EdgeGymError) else f"{type(error).__name__}: {error}"
         raise EdgeGymError(f"{shard}: {printable(reason)}") from error
@@ -150,7 +163,8 @@ def _play(shard: Shard, on_end: Callable[[int], None] | None) -> _Found:
         POLICIES.setdefault(shard.policy.partition(":")[0], shard.target)
     policy = make_policy(shard.policy) if shard.given is None else shard.given
     world = resolve_task(shard.task, shard.scenario, {})[1]
-    found = roll_out(world, policy, shard.policy, shard.seeds, shard.batch_size, on_end)
+    with _begun(policy, shard.label):
+        found = roll_out(world, policy, shard.policy, shard.seeds, shard.batch_size, on_end)
     for episode in found.episodes:
         check_episode(episode, shard.scenario.weights)
     metrics = [episode_metrics(episode, world.params.model["kind"]) for episode in found.episodes]
@@ -170,6 +184,32 @@ def _bound(shard: Shard, on_end: Callable[[int], None] | None) -> _Found:
     return _Found(metrics, 0, 0.0, time.perf_counter() - began)
 
 
+@contextlib.contextmanager
+def _begun(policy: Policy, label: str) -> Iterator[None]:
+    """Tell a policy that keeps something open when its episodes begin and end."""
+    begin, close = getattr(policy, "begin_shard", None), getattr(policy, "close", None)
+    if begin is not None:
+        begin(label)
+    try:
+        yield
+    finally:
+        if begin is not None and close is not None:
+            close()
+
+
+def preflight(shards: list[Shard]) -> None:
+    """Let each policy that depends on something outside say so before anything runs.
+
+    Raises:
+        EdgeGymError: It cannot be used.
+    """
+    for shard in {shard.policy: shard for shard in shards if not shard.bound}.values():
+        policy = make_policy(shard.policy) if shard.given is None else shard.given
+        check = getattr(policy, "preflight", None)
+        if check is not None:
+            check()
+
+
 def check_sendable(shards: list[Shard]) -> None:
     """Worker processes make the policies themselves, so they need names that mean something there."""
     import pickle  # noqa: S403 - nothing is loaded
@@ -184,20 +224,21 @@ def check_sendable(shards: list[Shard]) -> None:
             raise EdgeGymInputError("policies", shard.policy, allowed, hint=str(error)) from None
 
 
-def _entry(policy: Any) -> tuple[str, Any, Policy | None, bool, str]:
-    """Name, registry target, the object if one was given, whether it is privileged, and what it decides."""
+def _entry(policy: Any) -> tuple[str, Any, Policy | None, bool, str, Any]:
+    """Name, registry target, the object if one was given, whether it is privileged, what it decides, its identity."""
     if isinstance(policy, str) and policy in BOUNDS:
         load_bound(policy, BOUNDS[policy])
-        return policy, BOUNDS[policy], None, True, "bound"
+        return policy, BOUNDS[policy], None, True, "bound", None
     if isinstance(policy, str):
         made = _made(policy)
-        return policy, POLICIES.get(policy.partition(":")[0]), None, is_privileged(made), task_of(made)
+        target = POLICIES.get(policy.partition(":")[0])
+        return policy, target, None, is_privileged(made), task_of(made), getattr(made, "identity", None)
     if isinstance(policy, type) or not isinstance(policy, Policy):
         raise EdgeGymInputError("policies", policy, "names or objects with the methods reset and act")
     name = getattr(policy, "name", type(policy).__name__)
     if not isinstance(name, str) or not name:
         raise EdgeGymInputError("policies", policy, "policies whose name is a string")
-    return name, None, policy, is_privileged(policy), task_of(policy)
+    return name, None, policy, is_privileged(policy), task_of(policy), getattr(policy, "identity", None)
 
 
 def _made(name: str) -> Policy:

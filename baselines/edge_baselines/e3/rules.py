@@ -161,14 +161,9 @@ class Rules:
         rows = obs[:-1]
         gate = np.rint(rows[:, seen.GATE] * CLOSED).astype(int)
         alive = rows[:, seen.ALIVE] > 0
-        soon_s = now_s + SOON_S
-        over = alive & (belief.end_s + belief.doubt_s <= soon_s)
-        on = (belief.begin_s - self.settings.margin_s <= soon_s) & (belief.end_s > soon_s)
-        doubtful = (belief.end_s <= soon_s) & ~over
-        if self.settings.foresee:
-            doubtful |= np.isfinite(belief.begin_s) & (belief.begin_s > soon_s)
-        wanted = np.where(on, belief.level, np.where(doubtful & (belief.level == CLOSED), CAUTION, OPEN))
-        wanted = np.maximum(wanted, np.where(self.quarantined(belief, rows, alive, now_s), CAUTION, OPEN))
+        over = alive & (belief.end_s + belief.doubt_s <= now_s + SOON_S)
+        quarantine = np.where(self.quarantined(belief, rows, alive, now_s), CAUTION, OPEN)
+        wanted = np.maximum(self.wanted(belief, now_s), quarantine)
         order = np.lexsort((belief.end_s, -wanted))
         order = sorted(order.tolist(), key=lambda n: wanted[n] > gate[n])  # what opens makes room for what closes
         moved = [n for n in order if self.settings.gates and alive[n] and wanted[n] != gate[n]]
@@ -186,6 +181,15 @@ class Rules:
         sound = (rows[:, seen.EVIDENCE] > 0) & (decode_ratio(rows[:, seen.ESTIMATE]) < self.settings.probe_slow)
         belief.joined_s[sound | ~alive] = -np.inf
         return belief.joined_s + self.settings.quarantine_s > now_s
+
+    def wanted(self, belief: Belief, now_s: float) -> np.ndarray:
+        """(N,) the gates that the messages call for."""
+        soon_s = now_s + SOON_S
+        on = (belief.begin_s - self.settings.margin_s <= soon_s) & (belief.end_s > soon_s)
+        doubtful = (belief.end_s <= soon_s) & (belief.end_s + belief.doubt_s > soon_s)
+        if self.settings.foresee:
+            doubtful |= np.isfinite(belief.begin_s) & (belief.begin_s > soon_s)
+        return np.where(on, belief.level, np.where(doubtful & (belief.level == CLOSED), CAUTION, OPEN))
 
     def probes(self, surface: Surface, rows: np.ndarray, belief: Belief, over: np.ndarray) -> list[int]:
         """Calibration calls, each with the model that occupies the node for the shortest time."""

@@ -26,3 +26,8 @@ def one_of(*values: float) -> Any:
 
     schema = {"type": "number", "enum": list(values)}
     return Annotated[float, pydantic.AfterValidator(check), pydantic.WithJsonSchema(schema)]
+
+
+def whole(least: int, most: int) -> Any:
+    """Returns the annotation of a whole number in `least` ... `most`."""
+    return Annotated[int, pydantic.Field(ge=least, le=most)]

@@ -34,8 +34,10 @@ from edge_gym.envs.single import EdgeEnv
 from edge_gym.envs.vector import EdgeVectorEnv
 from edge_gym.kernel import step as kernel
 from edge_gym.kernel.build import World
-from edge_gym.kernel.observe import COLUMNS
+from edge_gym.kernel.observe import COLUMNS, ROUTER
 from edge_gym.kernel.tables import OUTCOME
+from edge_gym.policy import Context, Policy
+from edge_gym.scenario.presets import preset
 
 OUTSTANDING = [column.name for column in COLUMNS].index("outstanding")
 SIZES = {16: 256, 64: 64, 256: 16, 1024: 4}  # nodes -> worlds: as many nodes in all
@@ -224,6 +226,46 @@ def measure_sizes(figures: Figures, quick: bool, with_c: bool) -> None:
             figures.add(f"{name}_growth_N{a}_to_N{z}", of[z] / of[a] / (z / a), "(1: as N)")
 
 
+def measure_regimes(figures: Figures, quick: bool) -> None:
+    """What regimes cost the kernel: the same number of decisions at the same load, stationary and mixed in turns."""
+    b, found = 1024, {}
+    regimes = {part: getattr(preset("mixed"), part) for part in ("semantic", "drift", "churn")}
+    worlds = {
+        "stationary": resolve_task("routing", "stationary", {**ENDLESS, "load": 0.5})[1],
+        "mixed": resolve_task("routing", "stationary", {**ENDLESS, "load": 0.5, **regimes})[1],
+    }
+    length, turns, warm_up = (10, 5, 60) if quick else (40, 15, 200)
+    players = {name: pick_player(world, roots_of(b), warm_up) for name, world in worlds.items()}
+    for turn in range(turns):
+        for name in list(players)[:: 1 if turn % 2 else -1]:
+            found.setdefault(name, []).append(players[name](length) / (length * b))
+    for name, values in found.items():
+        figures.add(f"kernel_{name}_load_0.5_N16_B{b}", 1e6 * statistics.median(values), "us/step")
+    ratios = [mixed / still for mixed, still in zip(found["mixed"], found["stationary"], strict=True)]
+    figures.add(f"kernel_mixed_over_stationary_N16_B{b}", statistics.median(ratios), "time ratio, paired")
+
+
+def pick_player(world: World, roots: np.ndarray, warm_up: int) -> Callable[[int], float]:
+    """Plays by the world's own router, kernel alone; seconds in the kernel, choosing not counted."""
+    batch = Batch(world, len(roots))
+    obs, out = batch.empty_obs(), np.zeros(len(roots), OUTCOME)
+    batch.roots[:] = roots
+    batch.reset(np.ones(len(roots), bool), obs)
+    batch.order["todo"] = kernel.STEP
+
+    def play(length: int) -> float:
+        took = 0.0
+        for _ in range(length):
+            batch.order["action"] = obs[..., ROUTER].argmax(axis=1)
+            began = time.perf_counter()
+            batch.run(obs, out)
+            took += time.perf_counter() - began
+        return took
+
+    play(warm_up)
+    return play
+
+
 def measure_simpy(figures: Figures, quick: bool) -> None:
     """Whole loops with join-shortest-queue: choosing counts on every side. SimPy makes no observation."""
     overrides = {**ENDLESS, "preload": "all_that_fit"}
@@ -306,41 +348,47 @@ def measure_start(figures: Figures, quick: bool) -> None:
 
 
 def measure_policies(figures: Figures, quick: bool) -> None:
-    """Time of `policy.act` in a batch of 1024 worlds, each policy in the worlds it leads to."""
+    """Time of `policy.act` in a batch of 1024 worlds, each policy in the worlds it leads to; `e3_fast` also alone."""
     if importlib.util.find_spec("edge_baselines") is None:
         return
     from edge_gym.errors import EdgeGymError
-    from edge_gym.policy import POLICIES, Context, is_privileged, make_policy
+    from edge_gym.policy import POLICIES, is_privileged, make_policy, task_of
 
-    b = 1024
     world = resolve_task("routing", "stationary", dict(ENDLESS))[1]
     for name in sorted(POLICIES, key=lambda name: name != "sect_watchdog"):
         try:
             policy = make_policy(name)
         except EdgeGymError:
             continue  # what it needs is not installed
-        if is_privileged(policy):
+        if is_privileged(policy) or task_of(policy) != "routing":
             continue
-        batch = Batch(world, b)
-        batch.roots[:] = roots_of(b)
-        obs, skip, begun = batch.empty_obs(), np.zeros(b, bool), np.ones(b, bool)
-        batch.reset(begun, obs)
-        policy.reset(b, 1)
-        context = Context(
-            time_s=np.zeros(b), dt_s=np.zeros(b), begun=begun, active=~skip, ended_row=np.zeros(0, np.int64),
-            ended=batch.ended()[1][:0], n_models=len(world.params.model),
-        )  # fmt: skip
-        took = []
-        for k in range(12 if quick else 60):
-            began = time.perf_counter()
-            actions = policy.act(obs, batch.mask, context)
-            elapsed = time.perf_counter() - began
-            if k >= 2:
-                took.append(elapsed / b)
-            out = batch.step(np.asarray(actions, np.int64), skip, obs)
-            row, log = batch.ended()
-            context = replace(context, time_s=batch.time_s, dt_s=out.dt_s, begun=skip, ended_row=row, ended=log)
-        figures.add(f"decide_{name}_B{b}", statistics.median(took) * 1e6, "us/decision")
+        for b in (1024, 1) if name == "e3_fast" else (1024,):
+            steps = (12 if quick else 60) * (1 if b > 1 else 50)
+            figures.add(f"decide_{name}_N16_B{b}", 1e6 * decision_s(policy, world, b, steps), "us/decision")
+
+
+def decision_s(policy: Policy, world: World, b: int, steps: int) -> float:
+    """Median seconds of `policy.act` for one of `b` worlds."""
+    batch = Batch(world, b)
+    batch.roots[:] = roots_of(b)
+    obs, skip, begun = batch.empty_obs(), np.zeros(b, bool), np.ones(b, bool)
+    batch.reset(begun, obs)
+    policy.reset(b, 1)
+    context = Context(
+        time_s=np.zeros(b), dt_s=np.zeros(b), begun=begun, active=~skip, ended_row=np.zeros(0, np.int64),
+        ended=batch.ended()[1][:0], n_models=len(world.params.model),
+    )  # fmt: skip
+    took = []
+    for k in range(steps):
+        began = time.perf_counter()
+        actions = policy.act(obs, batch.mask, context)
+        elapsed = time.perf_counter() - began
+        if k >= 2:
+            took.append(elapsed / b)
+        out = batch.step(np.asarray(actions, np.int64), skip, obs)
+        row, log = batch.ended()
+        context = replace(context, time_s=batch.time_s, dt_s=out.dt_s, begun=skip, ended_row=row, ended=log)
+    return statistics.median(took)
 
 
 def surroundings(with_c: bool) -> str:
@@ -381,6 +429,7 @@ def main() -> None:
     measure_start(figures, quick)
     measure_batches(figures, quick, with_c)
     measure_sizes(figures, quick, with_c)
+    measure_regimes(figures, quick)
     measure_simpy(figures, quick)
     measure_policies(figures, quick)
     figures.show()

@@ -14,6 +14,8 @@ from edge_gym.devices import DeviceType, ModelType, Service
 from edge_gym.kernel.build import World
 from edge_gym.kernel.tables import (
     ABSENT,
+    CAUTION,
+    CLOSED,
     COMPLETED,
     DELIVERED,
     DOWNLINK,
@@ -22,11 +24,13 @@ from edge_gym.kernel.tables import (
     NEVER,
     NO_SUBJECT,
     NONE,
+    OPEN,
     QUEUED,
     REJECTED,
     RESIDENT,
     RUNNING,
     SECOND,
+    STUTTER_FOREGROUND,
     UNFINISHED,
     UPLINK,
 )
@@ -174,13 +178,39 @@ def check_world(world: World, state, b: int) -> None:
     assert (np.diff(job["due_ns"][reports]) >= 0).all()
     if pending:
         assert pending[-1] == w["pending_tail"]
-    # Conservation of requests.
-    assert w["in_system"] == len(in_states) + len(pending) + len(waits_for_decision)
+    # Conservation of requests; calibration requests are nobody's.
+    used = pending + reports + waits_for_decision + in_states
+    requests = [j for j in used if job["probe"][j] == 0]
+    assert not job["probe"][pending + waits_for_decision].any()
+    assert w["in_system"] == len(requests) - len([j for j in reports if job["probe"][j] == 0])
     assert w["arrived"] == w["completed"] + w["rejected"] + w["dropped"] + w["in_system"]
-    ids = job["id"][pending + reports + waits_for_decision + in_states]
-    assert len(set(ids.tolist())) == len(ids)
+    ids = job["id"][requests]
+    assert len(set(ids.tolist())) == len(ids) and (ids >= 0).all()
     for n, node in enumerate(state.node[b]):
-        check_node(p, state, b, n, node, np.flatnonzero((job["node"] == n) & (kind > 0)))
+        mine = np.flatnonzero((job["node"] == n) & (kind > 0))
+        check_node(p, state, b, n, node, mine)
+        check_condition(p, state, b, n, node, mine)
+    gates = state.node[b]["gate"]
+    assert w["closed"] == (gates == CLOSED).sum()
+    assert w["closed_share"] == p.node["capacity_share"][healthy(state.node[b]) & (gates == CLOSED)].sum()
+
+
+def healthy(nodes: np.ndarray) -> np.ndarray:
+    """Which nodes are there, at two thirds of their speed at least, and not in their users' hands."""
+    return (nodes["alive"] == 1) & (nodes["foreground"] == 0) & (nodes["speed"] >= 2 / 3)
+
+
+def check_condition(p, state, b: int, n: int, node, mine: np.ndarray) -> None:
+    """What happens to the node by itself, its gate, and the calibration requests it has."""
+    regime, slots = state.regime[b, n], state.slot[b, n][: node["running"]]
+    assert node["speed"] == regime["base"] * regime["drift"] * regime["warm"] * regime["event"]
+    assert (regime["event"] == 1.0) or node["foreground"] == (regime["activity"] < p.rules[0]["n_foreground"])
+    assert regime["event"] < 1.0 or p.rules[0]["foreground_high"] == 1.0 or node["foreground"] == 0
+    if node["foreground"]:
+        assert (slots["stutter"] & STUTTER_FOREGROUND).all()
+    assert node["gate"] in (OPEN, CAUTION, CLOSED)
+    assert node["alive"] or node["gate"] == OPEN
+    assert node["probes"] == state.job[b]["probe"][mine].sum() <= max(p.rules[0]["max_probes"], 0)
 
 
 def check_node(p, state, b: int, n: int, node, mine: np.ndarray) -> None:

@@ -138,7 +138,10 @@ def test_api_03_20000_random_steps_stay_in_their_spaces(name, arguments):
         if k % 40 == 0:
             assert obs in env.observation_space
             assert all(row in env.single_observation_space for row in obs)
-        obs, reward, terminated, truncated, info = env.step(random_choices(rng, info["action_mask"]))
+        actions = random_choices(rng, info["action_mask"])
+        if name == CONTROL:
+            actions[rng.random(50) < 0.5] = noop  # or hardly any time would pass
+        obs, reward, terminated, truncated, info = env.step(actions)
         assert reward.dtype == np.float64 and reward.shape == (50,) and np.isfinite(reward).all()
         assert terminated.dtype == truncated.dtype == bool and terminated.shape == truncated.shape == (50,)
         assert not terminated.any()
@@ -146,8 +149,8 @@ def test_api_03_20000_random_steps_stay_in_their_spaces(name, arguments):
         ends += int(truncated.sum())
         masked += int((~info["action_mask"]).sum())
         assert json.dumps(info, allow_nan=False, default=lambda value: value.tolist())
-    if name == ROUTING and ("n_requests" in arguments or arguments.get("scenario") == "toy2"):
-        assert ends >= 50, "the fuzz should see many ends of episodes"
+    if "n_requests" in arguments or arguments.get("scenario") == "toy2":
+        assert ends >= (20 if name == CONTROL else 50), "the fuzz should see many ends of episodes"
     if arguments is ROUGH:
         assert masked > 10_000, "the fuzz should see many masked choices"
 

@@ -39,11 +39,17 @@ ROUGH = {
         Change(time_s=3.0, node=1, what="alive", value=1),
     ),
 }
+MIXED = {
+    "scenario": "mixed", "n_nodes": 4, "semantic_gap_mean_s": 4.0, "chatter_gap_s": 5.0, "up_mean_s": 6.0,
+    "drift_gap_mean_s": 4.0, "age_s": 0.1,
+}  # fmt: skip
 WORLDS = {
     "toy2": {"scenario": "toy2"},
     "stationary": {"scenario": "stationary", "n_requests": 40},
     "rough": {**ROUGH, "n_requests": 40},
     "azure": {"scenario": "azure", "n_nodes": 4, "n_requests": 40},
+    "mixed": {**MIXED, "n_requests": 40},
+    "control": {**MIXED, "n_requests": 60, "task": "metacontrol", "tick_s": 2.0, "max_calls_a_turn": 3},
 }
 every_world = pytest.mark.parametrize("world", WORLDS)
 
@@ -103,6 +109,7 @@ def _moment(obs, reward, truncated, info, b=None):
             float(mine(info["dt_s"])),
             float(mine(info["time_s"])),
             int(mine(info["seed"])),
+            [[time_s, text] for time_s, text in mine(info["events"])],
             terms,
         ]
     )

@@ -145,6 +145,30 @@ def test_monitor_returns_are_minus_the_summed_latency():
         assert episode["r"] == pytest.approx(-latency_ns / SECOND, rel=1e-5)  # the monitor sums float32
 
 
+def test_a_controller_of_the_fast_path_trains_and_its_rows_are_the_single_environment():
+    arguments = {"task": "metacontrol", "scenario": "semantic", "n_nodes": 3, "n_requests": 20, "max_calls_a_turn": 2}
+    env = SB3VecEnv(3, **arguments)
+    assert is_masking_supported(env)
+    model = MaskablePPO("MlpPolicy", VecMonitor(env), n_steps=32, batch_size=48, n_epochs=1, seed=1, device="cpu")
+    model.learn(2 * 3 * 32)  # an illegal call would raise
+    env.seed(3)
+    obs = env.reset()
+    one = gym.make("edge_gym:edge_gym/MetaControl-v0", **arguments)
+    first, _ = one.reset(seed=env.reset_infos[2]["seed"])
+    assert np.array_equal(obs[2], first) and env.action_masks().shape == (3, one.action_space.n)
+    rng, ends = np.random.default_rng(0), 0
+    while ends < 2:
+        actions = random_legal(rng, env.action_masks())
+        obs, rewards, dones, infos = env.step(actions)
+        expected, reward, _, truncated, info = one.step(int(actions[2]))
+        assert rewards[2] == np.float32(reward) and bool(dones[2]) == truncated
+        if truncated:
+            ends += 1
+            assert np.array_equal(infos[2]["terminal_observation"], expected)
+            expected, info = one.reset()
+        assert np.array_equal(obs[2], expected) and np.array_equal(env.action_masks()[2], info["action_mask"])
+
+
 def test_the_rest_of_the_interface():
     env = SB3VecEnv(2, scenario="toy2", render_mode="ansi", flatten=True)
     env.reset()

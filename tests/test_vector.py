@@ -31,7 +31,7 @@ WORLD = {
     ),
 }
 SEEDS = [11, 12, 13, 14, 15]
-INFO_KEYS = {"action_mask", "reward_terms", "dt_s", "time_s", "seed"}
+INFO_KEYS = {"action_mask", "reward_terms", "dt_s", "time_s", "seed", "events"}
 
 
 def first_legal(mask):
@@ -63,7 +63,7 @@ def same(step, obs, reward, truncated, info, b):
     """Row `b` of a vector step is what the single environment returned."""
     assert np.array_equal(step[0], obs[b])
     assert step[1] == reward[b] and step[2] == truncated[b]
-    for key in ("dt_s", "time_s", "seed"):
+    for key in ("dt_s", "time_s", "seed", "events"):
         assert step[3][key] == info[key][b], key
     assert np.array_equal(step[3]["action_mask"], info["action_mask"][b])
     assert step[3]["reward_terms"] == {k: v[b] for k, v in info["reward_terms"].items() if k[0] != "_"}
@@ -184,6 +184,94 @@ def test_vector_the_mode_is_declared_and_is_a_member():
         for spelling in (mode, mode.name, mode.name.lower()):
             assert EdgeVectorEnv(1, scenario="toy2", autoreset_mode=spelling).metadata["autoreset_mode"] is mode
     assert EdgeVectorEnv(1, scenario="toy2").metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+
+
+CONTROL = {
+    "task": "metacontrol",
+    "scenario": "mixed",
+    "n_nodes": 4,
+    "n_requests": 30,
+    "semantic_gap_mean_s": 4.0,
+    "tick_s": 3.0,
+    "max_calls_a_turn": 2,
+}
+
+
+def turn_by_turn(mask, k):
+    """Tool calls that differ from step to step and row to row, two in three of them the end of the turn."""
+    columns = mask.shape[-1] // (CONTROL["n_nodes"] + 1)
+    calls = np.where(mask, (np.arange(mask.shape[-1]) * 7919 + 104_729 * k) % 997, -1).argmax(axis=-1)
+    return np.where(k % 3 == 0, calls, CONTROL["n_nodes"] * columns)
+
+
+@pytest.fixture(scope="module")
+def controlled():
+    """What a single environment returns over seven episodes of each seed, under `turn_by_turn`."""
+    episodes = {}
+    for seed in SEEDS:
+        env = EdgeEnv(**CONTROL)
+        episodes[seed] = []
+        for k in range(7):
+            obs, info = env.reset(seed=seed if k == 0 else None)
+            steps, truncated = [(obs, 0.0, False, info)], False
+            while not truncated:
+                call = int(turn_by_turn(info["action_mask"], len(steps)))
+                obs, reward, _, truncated, info = env.step(call)
+                steps.append((obs, reward, truncated, info))
+            episodes[seed].append(steps)
+    assert len({len(e[0]) for e in episodes.values()}) > 1, "rows should end at different steps"
+    assert any(step[3]["events"] for e in episodes.values() for step in e[0]), "nothing was said"
+    return episodes
+
+
+@pytest.mark.parametrize("mode", [mode.name.lower() for mode in AutoresetMode])
+def test_vector_control_rows_are_the_single_environment_in_every_mode(controlled, mode):
+    env = EdgeVectorEnv(len(SEEDS), autoreset_mode=mode, **CONTROL)
+    obs, info = env.reset(seed=SEEDS)
+    at = [(0, 0)] * len(SEEDS)  # episode and step of each row
+    reward, ends, finals = np.zeros(len(SEEDS)), np.zeros(len(SEEDS), bool), 0
+    while min(episode for episode, _ in at) < 3:
+        for b, (episode, k) in enumerate(at):
+            if k or mode != "same_step":  # there, the reward at the beginning is that of the end before
+                same(controlled[SEEDS[b]][episode][k], obs, reward, ends, info, b)
+            else:
+                assert np.array_equal(controlled[SEEDS[b]][episode][0][0], obs[b])
+        if mode == "disabled" and ends.any():
+            obs, info = env.reset(options={"reset_mask": ends.copy()})
+            reward = np.where(ends, 0.0, reward)
+            at = [(e + 1, 0) if ends[b] else (e, k) for b, (e, k) in enumerate(at)]
+            ends = np.zeros(len(SEEDS), bool)
+            for b, (_, k) in enumerate(at):  # rows that go on show their state, not their last reward
+                assert k or np.array_equal(controlled[SEEDS[b]][at[b][0]][0][0], obs[b])
+        steps = np.array([k + 1 for _, k in at])
+        actions = np.array([turn_by_turn(mask, k) for mask, k in zip(info["action_mask"], steps, strict=True)])
+        was_over = ends
+        obs, reward, _, ends, info = env.step(actions)
+        at = [(e + 1, 0) if was_over[b] else (e, k + 1) for b, (e, k) in enumerate(at)]
+        if mode == "same_step":
+            for b in np.flatnonzero(ends):
+                episode, k = at[b]
+                same(controlled[SEEDS[b]][episode][k], info["final_obs"], reward, ends, info["final_info"], b)
+                at[b], finals = (episode + 1, 0), finals + 1
+            ends = np.zeros(len(SEEDS), bool)
+    assert mode != "same_step" or finals >= 10
+
+
+def test_vector_control_rows_refuse_what_is_masked_out_and_change_nothing():
+    env = EdgeVectorEnv(len(SEEDS), **CONTROL)
+    _, info = env.reset(seed=SEEDS)
+    refused = 0
+    for k in range(1, 40):
+        before = fingerprint(env.get_state())
+        for action in range(env.single_action_space.n):
+            if info["action_mask"][2, action] or env._done[2]:  # what is over begins anew whatever is asked
+                continue
+            refused += 1
+            with pytest.raises(InvalidAction, match=rf"actions\[2\] = {action}: is masked out"):
+                env.step(np.where(np.arange(len(SEEDS)) == 2, action, env.batch.noop))
+        assert fingerprint(env.get_state()) == before
+        info = env.step(turn_by_turn(info["action_mask"], k))[-1]
+    assert refused > 300
 
 
 # --- info ----------------------------------------------------------------------------------------------------------

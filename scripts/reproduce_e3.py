@@ -80,9 +80,10 @@ def section(scenario: str, rows: list[dict[str, Any]]) -> str:
     if static and "e3_rules" in ratio:
         best = min(static, key=lambda name: ratio[name])
         below = 1.0 - ratio["e3_rules"] / ratio[best]
+        side = "below" if below >= 0.0 else "above"
         lines += [
             "",
-            f"Best static baseline: `{best}`, {ratio[best]:.2f} times the oracle. `e3_rules` is {below:.0%} below it "
+            f"Best static baseline: `{best}`, {ratio[best]:.2f} times the oracle. `e3_rules` is {abs(below):.0%} {side} it "
             f"and at {ratio['e3_rules']:.3f} of the oracle.",
         ]
     return "\n".join([*lines, ""])
@@ -95,11 +96,17 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
     shares = ("slo_attainment", "stutter_foreground_share", "stutter_gap_share", "healthy_masked_share", "drop_share")
     return (
         f"`{row['policy']}`{mark}",
-        f"{latency['mean']:.3f} [{latency['lo']:.3f}, {latency['hi']:.3f}]",
+        interval(latency),
         *(show(metrics.get(name), "{:.2f}") for name in ("latency_p95_s", "latency_p99_s")),
-        f"{ratio['mean']:.3f} [{ratio['lo']:.3f}, {ratio['hi']:.3f}]",
+        interval(ratio),
         *(show(metrics.get(name), "{:.1%}") for name in shares),
     )
+
+
+def interval(entry: dict[str, Any]) -> str:
+    """A mean and its interval; of one episode there is none."""
+    known = entry["lo"] is not None
+    return f"{entry['mean']:.3f}" + (f" [{entry['lo']:.3f}, {entry['hi']:.3f}]" if known else "")
 
 
 def show(entry: dict[str, Any] | None, form: str) -> str:

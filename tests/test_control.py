@@ -1,5 +1,6 @@
 """The control surface: guards under hostile callers, probes and turns by hand, and the calls in names."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,8 @@ from edge_gym.kernel import observe_control as seen
 from edge_gym.kernel.build import World
 from edge_gym.kernel.tables import CAUTION, CLOSED, NEVER, OPEN
 from edge_gym.scenario import Arrivals, Change, Churn, Control, Semantic, Telemetry
-from edge_gym.scenario.presets import METRO_MIX, preset
+from edge_gym.scenario.presets import preset
+from edge_gym.scenario.worlds import METRO_MIX
 from edge_gym.surface import EXPLORATIONS, FORGETTINGS, Surface
 
 PER_STEP = ("log_count", "news_count")  # of the last step, not of the world
@@ -301,8 +303,10 @@ def test_a_probe_delays_a_request_by_exactly_its_service(tmp_path):
 
 
 def test_a_probe_teaches_the_router(tmp_path):
-    """On a node of a quarter of its speed the probe takes 4 s, is known at 5 s, and makes the estimate 3.4:
-    1 + 4 / (0.99 + 4) x 3.
+    """On a node of a quarter of its speed the probe takes 4 s and is known at 5 s.
+
+    Of the surprise, log 4, no more than 1 is taken to be the model's doing (twice the prior's 0.5): a factor e. The rest,
+    4 / e, is how the node strays now. The model's ratio moves to 1 + 4 / (0.99 + 4) x (e - 1).
     """
     change = Change(time_s=0.0, node=0, what="speed", value=0.25)
     scenario = quiet(tmp_path, timeline=(change,), telemetry=Telemetry(age_s=1.0))
@@ -312,8 +316,9 @@ def test_a_probe_teaches_the_router(tmp_path):
     assert desk.node["evidence"][0] == 0 and desk.node["probes"][0] == 1
     desk.finish(wait_ns=1)
     assert desk.node["evidence"][0] == 1 and desk.node["probes"][0] == 0
-    ratio = 1 + 4 / 4.99 * 3
+    ratio = 1 + 4 / 4.99 * (math.e - 1)
     assert desk.state.pair[0, 0, 0]["unit_ratio"] == pytest.approx(ratio)
+    ratio *= 4 / math.e
     assert desk.obs[0, 0, seen.ESTIMATE] == pytest.approx(ratio / (1 + ratio), rel=1e-6)
     assert len(desk.batch.ended()[1]) == 0 and desk.world["arrived"] == 0 and desk.world["latency_total_ns"] == 0
 

@@ -36,7 +36,7 @@ class RuleSettings:
         severe: Said slow-down from which a node is closed though its user is not in the foreground.
         cautious: Said slow-down from which its gate is at caution.
         quarantine_s: A node that has joined stays at caution until it was found sound, but no longer than this.
-        cold_probes: Models measured on every node before the first request, the most asked for first.
+        cold_probes: Models measured on every node in the first turn, in the order of the scenario.
         probe_after: Measure a node when its event is over.
         probe_slow: Measure a silent node believed at least this much slower than its prior; inf: never.
         silent_s: How long it has been silent.
@@ -186,9 +186,10 @@ class Rules:
         """(N,) the gates that the messages call for."""
         soon_s = now_s + SOON_S
         on = (belief.begin_s - self.settings.margin_s <= soon_s) & (belief.end_s > soon_s)
-        doubtful = (belief.end_s <= soon_s) & (belief.end_s + belief.doubt_s > soon_s)
+        doubtful = belief.end_s <= soon_s
         if self.settings.foresee:
             doubtful |= np.isfinite(belief.begin_s) & (belief.begin_s > soon_s)
+        doubtful &= belief.end_s + belief.doubt_s > soon_s  # what is called off may have been still to come
         return np.where(on, belief.level, np.where(doubtful & (belief.level == CLOSED), CAUTION, OPEN))
 
     def probes(self, surface: Surface, rows: np.ndarray, belief: Belief, over: np.ndarray) -> list[int]:
@@ -198,8 +199,9 @@ class Rules:
         quickest = surface.probe_s.argmin(axis=1)
         if belief.cold:
             belief.cold = False
-            best = np.argsort(-rows[:, seen.CAPACITY])
-            calls += [surface.calibrate(int(n), m) for m in range(settings.cold_probes) for n in best]
+            best = np.argsort(-rows[:, seen.CAPACITY], kind="stable")
+            models = range(min(settings.cold_probes, len(surface.models)))
+            calls += [surface.calibrate(int(n), m) for m in models for n in best]
         silent = decode_time(rows[:, seen.EVIDENCE_AGE]) > settings.silent_s
         slow = decode_ratio(rows[:, seen.ESTIMATE]) > settings.probe_slow
         doubtful = silent & slow & (rows[:, seen.PROBES] == 0.0)

@@ -83,8 +83,8 @@ def section(scenario: str, rows: list[dict[str, Any]]) -> str:
         side = "below" if below >= 0.0 else "above"
         lines += [
             "",
-            f"Best static baseline: `{best}`, {ratio[best]:.2f} times the oracle. `e3_rules` is {abs(below):.0%} {side} it "
-            f"and at {ratio['e3_rules']:.3f} of the oracle.",
+            f"Best static baseline: `{best}`, {ratio[best]:.2f} times the oracle. `e3_rules` is {abs(below):.0%} {side} "
+            f"it and at {ratio['e3_rules']:.3f} of the oracle.",
         ]
     return "\n".join([*lines, ""])
 

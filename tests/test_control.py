@@ -305,8 +305,8 @@ def test_a_probe_delays_a_request_by_exactly_its_service(tmp_path):
 def test_a_probe_teaches_the_router(tmp_path):
     """On a node of a quarter of its speed the probe takes 4 s and is known at 5 s.
 
-    Of the surprise, log 4, no more than 1 is taken to be the model's doing (twice the prior's 0.5): a factor e. The rest,
-    4 / e, is how the node strays now. The model's ratio moves to 1 + 4 / (0.99 + 4) x (e - 1).
+    Of the surprise, log 4, no more than 1 is taken to be the model's doing (twice the prior's 0.5): a factor e. The
+    rest, 4 / e, is how the node strays now. The model's ratio moves to 1 + 4 / (0.99 + 4) x (e - 1).
     """
     change = Change(time_s=0.0, node=0, what="speed", value=0.25)
     scenario = quiet(tmp_path, timeline=(change,), telemetry=Telemetry(age_s=1.0))

@@ -239,7 +239,7 @@ def away(until_s=5.0, *more):
 
 
 def test_a_newcomer_is_at_caution_until_it_is_found_sound():
-    """Node 2 joins at 5 s. Measured with its quickest model, half a second; known at 5.5 s, so a turn at 7 s opens it."""
+    """Node 2 joins at 5 s. Measured with its quickest model, half a second: known at 5.5 s, and opened at 7 s."""
     join = ["set_risk_gate(server-2, caution)", "calibrate(server-2, b)"]
     office = Office(away(), WARM)
     assert office.turn() == [] and office.wait() == 3.0  # the first turn sees no newcomers

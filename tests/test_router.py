@@ -193,8 +193,8 @@ def test_uncertainty_falls_with_evidence():
 def test_transient_by_hand():
     """What a stream shows is set against what is known of the model that streams, not of the one in question.
 
-    Where no stream says anything, what was seen last counts: 4 times slower at 0 s, believed for 8 s, is the square
-    root of 4 at 8 s and the fourth root at 24 s.
+    Where no stream says anything, what was seen last counts: 4 times slower at 0 s, believed for 8 s, is 1 + 3 / 2^2 at
+    8 s and 1 + 3 / 4^2 at 24 s.
     """
     pairs, nodes, out = np.zeros(2, PAIR), Tables(trend_s=8.0).node, np.zeros(1)
     pairs["unit_ratio"], pairs["evidence"] = (2.0, 1.0), (3, 0)
@@ -206,11 +206,11 @@ def test_transient_by_hand():
 
     assert shown(0, 0.0) == shown(1, 0.0, NONE) == 1.0
     nodes["trend"] = 4.0
-    assert [shown(0, 0.0, NONE, now_s) for now_s in (0, 8, 24)] == pytest.approx([4.0, 2.0, math.sqrt(2.0)])
+    assert [shown(0, 0.0, NONE, now_s) for now_s in (0, 8, 24)] == pytest.approx([4.0, 1.75, 1.1875])
     assert shown(0, 6.0) == shown(1, 6.0) == 3.0  # three times slower than known: the node, so for both
     assert shown(1, 2.0) == 1.0  # its own software factor, known: no sign of trouble for the other
     assert shown(1, 8.0, streaming=1) == 8.0  # nothing known of model 1: against its prior
-    assert shown(0, 8.0, 1, now_s=8) == pytest.approx(2.0)  # it may be the factor of model 1, so it says nothing of 0
+    assert shown(0, 8.0, 1, now_s=8) == pytest.approx(1.75)  # it may be the factor of model 1, so it says nothing of 0
 
 
 def test_cost_by_hand_with_every_term():
@@ -246,8 +246,8 @@ def test_cost_in_a_world_by_hand(tmp_path):
     while both run: 4 + 1.5 = 5.5 s, and 1.5 s inflicted, weight 3.
     At 6 s, the second declined, nothing has come back on a node of a tenth of its speed: the first was expected in
     4.03 s. By the prior nothing is left of it, so no crowding; 6 / 4.03 = 1.49 overdue.
-    Were the node known to be slow, the two would not add up, as one may be the other: 3 times slower is 3, and 1.2 times
-    slower is 1.49. Were it known to be twice as fast, that would be half of 1.49.
+    Were the node known to be slow, the two would not add up, as one may be the other: 3 times slower is 3, and 1.2
+    times slower is 1.49. Were it known to be twice as fast, that would be half of 1.49.
     """
     model, service = ModelType(name="a", weights_bytes=1), Service(device="node", model="a", per_unit_s=4.0, gain=2.0)
     scenario = one_node(

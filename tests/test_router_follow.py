@@ -81,12 +81,12 @@ def test_what_was_expected_changes_nothing():
 
 
 def test_what_was_seen_fades():
-    """4 times slower at 10 s, believed for 8 s: half of the logarithm is left after 8 s, a quarter after 24 s."""
+    """4 times slower at 10 s, believed for 8 s: of the 3 above 1, 1/2^2 is left after 8 s, 1/4^2 after 24 s."""
     tables = follower()
     tables.node["trend"], tables.node["trend_ns"] = 4.0, 10 * SECOND
-    assert [tables.trend(now_s) for now_s in (10, 18, 34)] == pytest.approx([4.0, 2.0, math.sqrt(2.0)])
+    assert [tables.trend(now_s) for now_s in (10, 18, 34)] == pytest.approx([4.0, 1.75, 1.1875])
     tables.node["trend"] = 0.25  # and so does what was faster
-    assert tables.trend(18) == pytest.approx(0.5)
+    assert tables.trend(18) == pytest.approx(1.0 - 0.75 / 4)
 
 
 def test_what_is_left_of_a_trend_is_no_surprise():
@@ -106,7 +106,7 @@ def test_who_is_found_slow_again_is_believed_for_longer():
         times.append(float(tables.node["trend_s"][0]))
     assert times == [8, 16, 32, 64, 128, 256, 256, 256, 8, 16]
     tables.node["trend"], tables.node["trend_ns"] = 4.0, 0
-    assert tables.trend(16) == pytest.approx(2.0)  # half of the logarithm after the longer time
+    assert tables.trend(16) == pytest.approx(1.75)  # a quarter of what is above 1 after the longer time
 
 
 def test_a_router_that_expects_no_straying_does_not_back_off():

@@ -122,10 +122,10 @@ HEADING = """<!-- Made by scripts/reproduce_e3.py; do not edit. -->
 
 {episodes} test episodes (seeds {seed} and on), the same worlds for every policy, 95 % paired bootstrap intervals. `*`
 sees what no real router can see. `clairvoyant` is a lower bound, no policy, and `lookahead` an achievable schedule that
-knows the future (docs/bounds.md); both only on the first {bounds} episodes, of short presets. *Stutter a*: share of requests served while
-the user of the node was in the foreground; *stutter b*: with a gap between units beyond the bound; *masked*: healthy
-capacity that a controller kept closed. What is ours and what is the paper's: [regimes.md](regimes.md). How every
-baseline was tuned: [baselines.md](baselines.md).
+knows the future (docs/bounds.md); both only where episodes are short, on the first {bounds}. *Stutter a*: share of
+requests served while the user of the node was in the foreground; *stutter b*: with a gap between units beyond the
+bound; *masked*: healthy capacity that a controller kept closed. What is ours and what is the paper's:
+[regimes.md](regimes.md). How every baseline was tuned: [baselines.md](baselines.md).
 """
 
 if __name__ == "__main__":

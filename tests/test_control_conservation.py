@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import play
+from helpers import Played, play, queue_scenario
 from test_conservation import check_end, check_world, healthy, random_scenario
 
 from edge_gym.envs.batch import Batch
 from edge_gym.kernel import observe
 from edge_gym.kernel.build import World
-from edge_gym.kernel.tables import CLOSED, LOG, NEVER, SECOND
-from edge_gym.scenario import Churn, Control, Drift, Scenario, Semantic
+from edge_gym.kernel.tables import CLOSED, COMPLETED, LOG, NEVER, SECOND
+from edge_gym.scenario import Arrivals, Churn, Control, Drift, Scenario, Semantic, Telemetry
 from edge_gym.surface import Surface
 
 N_SCENARIOS = 36
@@ -147,9 +147,27 @@ def test_val_the_world_that_routes_by_itself_is_routing_by_its_pick(index, tmp_p
         desk = end_turns(World(replace(scenario, control=Control(tick_s=tick_s, cooldown_s=tick_s / 7))), seeds)
         assert desk.latency_ns.tolist() == routed.latency_ns.tolist()
         assert desk.batch.state.world["now_ns"].tolist() == routed.end_ns.tolist()
-        for b in range(len(seeds)):
-            mine, theirs = desk.whole_log(b), routed.log[routed.row == b]
-            assert len(mine) == len(theirs) and all((mine[name] == theirs[name]).all() for name in LOG.names or ())
+        assert_same_logs(desk, routed)
+
+
+def assert_same_logs(desk: Desk, routed: Played) -> None:
+    for b in range(len(desk.over)):
+        mine, theirs = desk.whole_log(b), routed.log[routed.row == b]
+        assert len(mine) == len(theirs) and all((mine[name] == theirs[name]).all() for name in LOG.names or ())
+
+
+def test_val_one_router_also_when_bursts_fill_the_reports():
+    """The job table of MetaControl is larger than that of Routing: how large it is must never show."""
+    bursts = Arrivals(kind="mmpp", rate_per_s=50.0, burst_ratio=50.0, burst_share=0.02, burst_mean_s=2.0)
+    fast = {"service_s": 0.01, "slots": 8, "gain": 1e6, "n_nodes": 2, "queue_capacity": 0, "n_requests": 3000}
+    scenario = queue_scenario(50.0, arrivals=bursts, telemetry=Telemetry(age_s=3.0), **fast)
+    world = World(scenario)
+    routed = play(world, lambda obs, mask: obs[..., observe.ROUTER].argmax(axis=1), range(3))
+    assert_same_logs(end_turns(world, range(3)), routed)
+    for b in range(3):
+        served = routed.log[(routed.row == b) & (routed.log["outcome"] == COMPLETED)]
+        held = np.searchsorted(served["finish_ns"], served["finish_ns"] - 3 * SECOND)
+        assert (np.arange(len(served)) - held).max() > 2 * 50 * 3 + 64, "no burst, nothing to see"
 
 
 def test_val_a_tool_that_is_called_does_change_the_log(tmp_path):

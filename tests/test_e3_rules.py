@@ -208,7 +208,7 @@ def two_models(units_s=(0.001, 0.0005), **more):
     )
 
 
-@pytest.mark.parametrize("cold_probes", [0, 1, 2, 3])
+@pytest.mark.parametrize("cold_probes", [0, 1, 2, 9])
 def test_the_first_turn_measures_every_node(cold_probes):
     """Model by model, as far as there are any; all nodes have the same share of the capacity, so by their number."""
     office = Office(two_models(), RuleSettings(cold_probes=cold_probes))

@@ -39,7 +39,8 @@ class World:
         node_names: What the nodes are called in texts: their type and number.
         model_names: What the models are called.
         phrases: What can be said in this scenario; messages name them by number.
-        n_jobs: Rows of the job table: what can be outstanding, one subject, and what waits to be reported.
+        n_jobs: Rows of the job table: one subject, and what has not been reported. That arrived within the last
+            telemetry age, or was outstanding before.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -78,10 +79,8 @@ class World:
             phrase=phrase,
             run=run,
         )
-        reports = 0
-        if scenario.telemetry.age_s > 0:
-            reports = int(2 * self.rate_per_s * scenario.telemetry.age_s) + 64
-        self.n_jobs = int(min(node["limit"].sum() + reports, scenario.n_requests or math.inf)) + 1
+        rows = node["limit"].sum() + _most_arrivals(rules[0], trace)
+        self.n_jobs = int(min(rows, scenario.n_requests or math.inf)) + 1
 
     def __deepcopy__(self, memo: dict) -> World:
         """Copies of an environment share the world: it is read only."""
@@ -339,6 +338,23 @@ def _rules(scenario: Scenario, rate_per_s: float, trace: Trace | None) -> np.nda
     for term in tables.TERMS:
         rules[f"weight_{term}"] = getattr(scenario.weights, term)
     return table
+
+
+def _most_arrivals(rules: np.void, trace: Trace | None) -> int:
+    """How many requests may arrive within one telemetry age; of a Poisson process, but for a negligible chance."""
+    age_ns = int(rules["telemetry_age_ns"])
+    if age_ns == 0:
+        return 0
+    if trace is not None:
+        turns, rest_ns = divmod(age_ns, int(rules["trace_span_ns"]))
+        at = trace.time_ns * float(rules["trace_scale"])
+        twice = np.concatenate([at, at + float(rules["trace_span_ns"])])
+        rounding_ns = 1000
+        within = np.searchsorted(twice, at + rest_ns + rounding_ns, "right") - np.arange(len(at))
+        return turns * len(at) + int(within.max())
+    swing = float(rules["amplitude"]) if _ARRIVALS[rules["arrival_kind"]] == "diurnal" else 0.0
+    peak_per_s = max(float(rules["rate_per_s"]) * (1.0 + swing), float(rules["burst_rate_per_s"]))
+    return int(2 * peak_per_s * age_ns / SECOND) + 64
 
 
 def _regime_rules(rules: np.void, scenario: Scenario) -> None:

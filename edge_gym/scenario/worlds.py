@@ -167,8 +167,8 @@ def paper() -> Scenario:
 
 
 def paper_coldstart() -> Scenario:
-    """300 requests; software factors of sigma 0.75 and nothing measured yet. Calibrated, see docs/regimes.md."""
-    return replace(paper(), name="paper-coldstart", bias_sigma=0.75)
+    """300 requests; software factors of sigma 0.7 and nothing measured yet. Calibrated, see docs/regimes.md."""
+    return replace(paper(), name="paper-coldstart", bias_sigma=0.7)
 
 
 def paper_semantic() -> Scenario:

@@ -216,7 +216,9 @@ def test_reader_that_goes_away(command):
 def test_signals(number, code, workers, tmp_path):
     """RUN-17: a signal ends the run soon and cleanly, and what was finished can be resumed."""
     job = ["bench", "--scenario", "toy2", "--policies", "jsq,random", "--episodes", "100000", "--seed", "1"]
-    child = spawn(*job, "--workers", workers, "--out", tmp_path / "run", "--quiet", start_new_session=True)
+    # A test run in the background of a shell ignores Ctrl-C, and its children would too.
+    heed = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    child = spawn(*job, "--workers", workers, "--out", tmp_path / "run", "--quiet", **heed)
     deadline = time.monotonic() + 120
     while len(list(tmp_path.glob("run/shards/*.jsonl"))) < 2 and time.monotonic() < deadline:
         assert child.poll() is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from edge_baselines.e3.llm import E3Llm
 from edge_baselines.e3.llm_settings import AskSettings
-from edge_baselines.e3.rules import Rules
+from edge_baselines.e3.rules import Rules, RuleSettings
 from edge_baselines.llm.settings import LlmSettings
 from edge_baselines.llm.stub.in_process import InProcess
 
@@ -15,6 +15,9 @@ from edge_gym.kernel.build import World
 from edge_gym.scenario.presets import resolve
 
 SEMANTIC = resolve("semantic", "routing", n_requests=600)
+
+
+WARM = RuleSettings(cold_probes=0)  # rules that call no tool before anything has happened
 
 
 class Spy(E3Llm):
@@ -46,7 +49,7 @@ class Spy(E3Llm):
 def make(play, latency_s=0.0, cls=Spy, ask=None, **llm):
     """The policy; nothing ever really waits."""
     settings = LlmSettings(**{"model": "stub-1", "allow_unpriced": True, "retries": 0, **llm})
-    return cls(AskSettings(**{"mode": "live", **(ask or {})}), settings, InProcess(play, latency_s))
+    return cls(AskSettings(**{"mode": "live", **(ask or {})}), settings, InProcess(play, latency_s), rules=WARM)
 
 
 def play(policy, scenario=SEMANTIC, seeds=(1000, 1001, 1002)):
@@ -64,6 +67,9 @@ def rows(*policies, scenario=SEMANTIC, seeds=range(1000, 1004)):
 
 class NamedRules(Rules):
     name = "e3_rules"
+
+    def __init__(self):
+        super().__init__(WARM)
 
 
 def counted(policy, n_rows):

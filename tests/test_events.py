@@ -367,11 +367,11 @@ def test_hidden_orders_do_not_survive():
 def test_rules_take_linear_time(head, filler):
     """100 kB through all rules, without the cut to 2,000 characters; a quadratic rule would take minutes."""
     text = (head + filler * 100_000)[:100_000]
-    start = time.perf_counter()
+    start = time.process_time()
     parser._prose(parser._bare(text) + "@", "phone-3")
     parser._names(text, frozenset(NODES))
     clean(text, len(text))
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 15.0
 
 
 def test_phrase_is_plain_data():

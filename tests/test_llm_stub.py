@@ -23,7 +23,9 @@ ON_THE_WIRE = {"silence", "trickle", "huge", "gzip_bomb"}
 
 def test_the_command(tmp_path):
     command = [sys.executable, "-m", "edge_gym", "stub-llm", "--port", "0", "--play", "rules"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A test run in the background of a shell ignores Ctrl-C, and its children would too.
+    heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heed)
     try:
         url = child.stdout.readline().strip()
         with Client(LlmSettings(base_url=url, model="any")) as client:

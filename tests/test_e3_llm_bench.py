@@ -12,6 +12,7 @@ import time
 import pytest
 from e3_llm_play import make, play
 from edge_baselines.e3.llm_settings import from_env
+from edge_baselines.e3.rules import Rules
 from edge_baselines.e3.stand_in import stand_in
 from edge_baselines.llm import client as client_module
 from edge_baselines.llm import transcript as transcript_module
@@ -241,6 +242,7 @@ def test_prompt_prints_what_is_sent(capsys):
         assert (code, err) == (0, "")
         found.append(out)
     policy = make(scripted([[("no_such_tool", {})]]), corrective_turns=0)
+    policy.rules = Rules()  # those of the command
     play(policy, resolve("semantic", "routing", n_requests=600), [1000])
     for turn, out in ((1, found[0]), (3, found[1])):
         body = policy._given.requests[turn - 1]

@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from edge_baselines.common import observe, ratio
-from edge_gym.kernel.observe import decode_time
+from edge_gym.kernel.observe import decode_count, decode_time
 
 _FIRST, _PER_UNIT = observe.FIRST - observe.WAIT, observe.PER_UNIT - observe.WAIT
 _SERVICE, _NETWORK, _LOAD = (column - observe.WAIT for column in (observe.SERVICE, observe.NETWORK, observe.LOAD))
-_UNITS_SPAN = np.float32(20.0)
 
 
 def forecast_units(obs: np.ndarray) -> np.ndarray:
     """(B, N) forecast of the units the request puts out: the same number in every column."""
-    return np.exp2(obs[:, :-1, observe.FORECAST] * _UNITS_SPAN) - np.float32(1.0)
+    return decode_count(obs[:, :-1, observe.FORECAST])
 
 
 def completion_s(obs: np.ndarray, slowdown: np.ndarray, inflicted_weight: float = 0.0) -> np.ndarray:

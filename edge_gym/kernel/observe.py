@@ -11,7 +11,7 @@ import numpy as np
 from ._jit import jit, jit_row
 from .news import believed
 from .nodes import nominal_work_s, streamed
-from .router import PRIOR_SIGMA, estimate, router_cost, transient
+from .router import PRIOR_SIGMA, estimate, router_cost, strain, transient
 from .tables import ABSENT, LOADING, NO_SUBJECT, SECOND
 from .telemetry import fluid_now, slowdown, wait_and_service
 
@@ -237,7 +237,8 @@ def show_node(params, row, n, out, times):
     Everything is read before anything is written: the compiler cannot know that the tables do not overlap.
 
     Returns:
-        The outstanding prior work, seconds, and the age of the oldest request over its expected time.
+        The outstanding prior work, seconds; the age of the oldest request over its expected time; what running
+        responses show (see `nodes.streamed`).
     """
     node, kind = row.node[n], params.node[n]
     now, seen = row.world[0]["now_ns"], node["seen"]
@@ -286,14 +287,13 @@ def show_home(params, row, n, m, site, prompt, forecast, payload_bytes, legal, o
     out[EVIDENCE] = evidence / (evidence + 8.0)
     if not supported:
         return NEVER_S
-    wait, served = wait_and_service(seen, slots, service, first + per_unit * forecast, fluid)
+    own = first + per_unit * forecast
+    wait, served = wait_and_service(seen, slots, service, own, fluid)
     world, node = row.world[0], row.node[n]
     ratio, sigma = estimate(world, node, pair, first, per_unit * forecast)
-    own = first + per_unit * forecast
     inflicted = service["crowding"] * min(fluid, min(seen, slots - 1) * own)
-    slower = max(transient(row.pair[n], node, m, stream, world["now_ns"]), 0.0)
-    overdue = max(max(overdue, 1.0), slower) if slower > 1.0 else max(overdue, 1.0) * slower
-    cost = router_cost(params, world, node, ratio, sigma, overdue, wait, served, inflicted, network + load)
+    stretch = strain(overdue, transient(row.pair[n], node, m, stream, world["now_ns"]))
+    cost = router_cost(params, world, node, ratio, sigma, stretch, wait, served, inflicted, network + load)
     at = n * N_TIMES
     times[at + T_WAIT] = wait
     times[at + T_FIRST] = first
@@ -313,6 +313,11 @@ def show_home(params, row, n, m, site, prompt, forecast, payload_bytes, legal, o
 def decode_time(scaled: np.ndarray) -> np.ndarray:
     """Seconds behind a log-scaled time column (float32 in, float32 out); the inverse of `scale_time`."""
     return (np.exp2(scaled * np.float32(_TIME_SPAN)) - np.float32(1.0)) * np.float32(_TIME_UNIT_S)
+
+
+def decode_count(scaled: np.ndarray) -> np.ndarray:
+    """The count behind a log-scaled column (float32 in, float32 out); the inverse of `scale_count`."""
+    return np.exp2(scaled * np.float32(_COUNT_SPAN)) - np.float32(1.0)
 
 
 def decode_ratio(scaled: np.ndarray) -> np.ndarray:

@@ -124,7 +124,7 @@ def estimate(world, node, pair, first_s, units_s):
 
 @jit_row
 def transient(pairs, node, m, stream, now):
-    """By how much a node is slower now than its estimates say, as its running responses show; 1 if they show nothing.
+    """By how much a node is slower now than its estimates say: as its running responses show, else as last heard of.
 
     If another model is streaming of which nothing else is known, what it shows may be its own software factor.
 
@@ -143,7 +143,19 @@ def transient(pairs, node, m, stream, now):
 
 
 @jit_row
-def router_cost(params, world, node, ratio, sigma, overdue, wait_s, served_s, inflicted_s, other_s):
+def strain(overdue, slower):
+    """By how much to stretch what is expected of a node. Known slowness may be what makes its oldest request overdue.
+
+    Args:
+        overdue: Age of its oldest outstanding request over its expected time.
+        slower: See `transient`.
+    """
+    late = max(overdue, 1.0)
+    return max(late, slower) if slower > 1.0 else late * slower
+
+
+@jit_row
+def router_cost(params, world, node, ratio, sigma, stretch, wait_s, served_s, inflicted_s, other_s):
     """What the fast path expects of a node, seconds.
 
     Args:
@@ -152,7 +164,7 @@ def router_cost(params, world, node, ratio, sigma, overdue, wait_s, served_s, in
         node: NODE row.
         ratio: Service over prior.
         sigma: Standard deviation of that ratio, relative.
-        overdue: Age of the oldest outstanding request over its expected time.
+        stretch: See `strain`.
         wait_s: Prior wait for a slot.
         served_s: Prior service beside the present neighbours.
         inflicted_s: By how much it would delay those neighbours, prior.
@@ -161,7 +173,7 @@ def router_cost(params, world, node, ratio, sigma, overdue, wait_s, served_s, in
     service = served_s * ratio
     optimistic = max(1.0 - world["exploration"] * sigma, 0.1)
     inflicted = params.rules[0]["congestion"] * inflicted_s * ratio
-    cost = (wait_s * ratio + service * optimistic + inflicted) * overdue + other_s
+    cost = (wait_s * ratio + service * optimistic + inflicted) * stretch + other_s
     if node["gate"] == CAUTION:
         cost += params.rules[0]["caution_s"]
     elif node["gate"] == CLOSED:

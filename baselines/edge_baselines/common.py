@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_gym.kernel import observe
-from edge_gym.kernel.observe import decode_ratio, decode_time
-
-_TIME_UNIT_S, _TIME_SPAN = 1e-4, 28.0  # scaling of the time columns
+from edge_gym.kernel.observe import TIME_SPAN, TIME_UNIT_S, decode_ratio, decode_time
 
 
 def seconds(obs: np.ndarray, *columns: int) -> np.ndarray:
@@ -20,7 +18,7 @@ def seconds(obs: np.ndarray, *columns: int) -> np.ndarray:
 
 def encode_time(t_s: np.ndarray) -> np.ndarray:
     """Scale seconds as the time columns are scaled (float32); the inverse of `decode_time`."""
-    return np.minimum(np.log2(1.0 + t_s / _TIME_UNIT_S) / _TIME_SPAN, 1.0).astype(np.float32)
+    return np.minimum(np.log2(1.0 + t_s / TIME_UNIT_S) / TIME_SPAN, 1.0).astype(np.float32)
 
 
 def ratio(obs: np.ndarray, column: int) -> np.ndarray:

@@ -15,8 +15,7 @@ import numpy as np
 from edge_baselines.common import observe
 from edge_baselines.residuals import ResidualPolicy, turns
 from edge_gym.fields import number
-
-_COUNT_SPAN = 20.0  # scaling of the columns `prompt` and `forecast`
+from edge_gym.kernel.observe import COUNT_SPAN
 
 
 @dataclass(kw_only=True)
@@ -92,4 +91,4 @@ class LinUcb(ResidualPolicy):
 
 def _scaled(count: np.ndarray) -> np.ndarray:
     """As the columns `prompt` and `forecast` are scaled."""
-    return np.log2(1.0 + count) / _COUNT_SPAN
+    return np.log2(1.0 + count) / COUNT_SPAN

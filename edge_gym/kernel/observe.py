@@ -87,12 +87,12 @@ N_SUBJECT = IS_DECLINE  # the columns before it describe the subject and are the
 
 NEVER_S = 1e18
 _PER_SECOND = 1.0 / SECOND
-_TIME_UNIT_S = 1e-4
-_TIME_SPAN = 28.0
-_COUNT_SPAN = 20.0
-_PER_TIME_UNIT = np.float32(1.0 / _TIME_UNIT_S)
-_PER_TIME_SPAN = np.float32(1.0 / _TIME_SPAN)
-_PER_COUNT_SPAN = np.float32(1.0 / _COUNT_SPAN)
+TIME_UNIT_S = 1e-4
+TIME_SPAN = 28.0
+COUNT_SPAN = 20.0
+_PER_TIME_UNIT = np.float32(1.0 / TIME_UNIT_S)
+_PER_TIME_SPAN = np.float32(1.0 / TIME_SPAN)
+_PER_COUNT_SPAN = np.float32(1.0 / COUNT_SPAN)
 
 
 _MANTISSA, _ONE = np.int32(0x7FFFFF), np.int32(0x3F800000)
@@ -312,12 +312,12 @@ def show_home(params, row, n, m, site, prompt, forecast, payload_bytes, legal, o
 
 def decode_time(scaled: np.ndarray) -> np.ndarray:
     """Seconds behind a log-scaled time column (float32 in, float32 out); the inverse of `scale_time`."""
-    return (np.exp2(scaled * np.float32(_TIME_SPAN)) - np.float32(1.0)) * np.float32(_TIME_UNIT_S)
+    return (np.exp2(scaled * np.float32(TIME_SPAN)) - np.float32(1.0)) * np.float32(TIME_UNIT_S)
 
 
 def decode_count(scaled: np.ndarray) -> np.ndarray:
     """The count behind a log-scaled column (float32 in, float32 out); the inverse of `scale_count`."""
-    return np.exp2(scaled * np.float32(_COUNT_SPAN)) - np.float32(1.0)
+    return np.exp2(scaled * np.float32(COUNT_SPAN)) - np.float32(1.0)
 
 
 def decode_ratio(scaled: np.ndarray) -> np.ndarray:

@@ -44,9 +44,9 @@ def versions() -> dict[str, str]:
 
 def kernel_hash() -> str:
     """Changes whenever the source of the world, Numba or Python does."""
-    from edge_gym.kernel._jit import _sources_hash
+    from edge_gym.kernel._jit import KERNEL_HASH
 
-    return _sources_hash()
+    return KERNEL_HASH
 
 
 def git_state() -> dict[str, Any] | None:

@@ -18,16 +18,22 @@ import numpy as np
 from numba.core import config as numba_config
 
 
-def _sources_hash() -> str:
+def sources_hash(*folders: Path) -> str:
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+    for folder in folders:
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _writable_cache_dir() -> str:
-    """First folder that can be written, or an empty string: then nothing is cached."""
+def _writable_cache_dir(name: str, *folders: Path) -> str:
+    """First folder that can be written, or an empty string: then nothing is cached.
+
+    Args:
+        name: What is compiled.
+        *folders: Where its sources are.
+    """
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     user = getattr(os, "getuid", lambda: "user")()
     candidates = [
@@ -36,7 +42,7 @@ def _writable_cache_dir() -> str:
         os.path.join(tempfile.gettempdir(), f"edge_gym-{user}"),
     ]
     for candidate in filter(None, candidates):
-        folder = Path(candidate) / _sources_hash()
+        folder = Path(candidate) / name / sources_hash(*folders)
         try:
             if not folder.exists():
                 folder.mkdir(parents=True)
@@ -56,24 +62,26 @@ def _forget_old(newest: Path, keep: int = 4) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-CACHE_DIR = _writable_cache_dir()
+_KERNEL = Path(__file__).parent
+KERNEL_HASH = sources_hash(_KERNEL)
+CACHE_DIR = _writable_cache_dir("kernel", _KERNEL)
 
 
-def _compile(function: Callable, **options: bool) -> Callable:
+def _compile(function: Callable, cache_dir: str = CACHE_DIR, nrt: bool = False, **options: bool) -> Callable:
     if numba_config.DISABLE_JIT:
         return np.errstate(over="ignore")(function)  # the generator's integers are meant to wrap
     previous = numba_config.CACHE_DIR
-    numba_config.CACHE_DIR = CACHE_DIR
+    numba_config.CACHE_DIR = cache_dir
     try:
         # No fastmath: results must not depend on the machine. No reference counts: nothing is allocated, and counting
         # the views of a row would cost more than the physics. Inlined: a row is eight arrays, dear to pass by value.
         return numba.njit(
             function,
             nogil=True,
-            cache=bool(CACHE_DIR),
+            cache=bool(cache_dir),
             error_model="numpy",
-            _nrt=False,
-            forceinline=True,
+            _nrt=nrt,
+            forceinline=not nrt,
             no_cfunc_wrapper=True,
             **options,
         )
@@ -89,3 +97,17 @@ def jit(function: Callable) -> Callable:
 def jit_row(function: Callable) -> Callable:
     """Compile a kernel function that only kernel functions call; without a wrapper it compiles faster."""
     return _compile(function, no_cpython_wrapper=True)
+
+
+def compiler_for(folder: Path) -> Callable[[Callable], Callable]:
+    """A decorator for compiled functions outside the kernel that call kernel functions; they may allocate.
+
+    Args:
+        folder: Where the sources of everything they call beside the kernel are; part of the key of their cache.
+    """
+    cache_dir = _writable_cache_dir(folder.name, _KERNEL, folder)
+
+    def decorate(function: Callable) -> Callable:
+        return _compile(function, cache_dir, nrt=True)
+
+    return decorate

@@ -38,6 +38,7 @@ class DeviceType:
     name: str = text(REQUIRED, "short id", NAME_PATTERN)
     title: str = text("", "name for people")
     memory_bytes: int = number(REQUIRED, 1, 1e15, "bytes", "memory for models")
+    storage_bytes: float = number(2.56e11, 1, 1e16, "bytes", "storage for the images of agents")
     storage_bytes_per_s: float = number(REQUIRED, 1, 1e13, "bytes/s", "rate at which weights are read")
     nic_bytes_per_s: float = number(REQUIRED, 1, 1e13, "bytes/s", "bandwidth of the network interface")
     power_idle_w: float = number(0.0, 0, 1e6, "W", "wall power when nothing runs")

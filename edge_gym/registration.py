@@ -2,7 +2,13 @@
 
 import gymnasium
 
-TABLE = {"edge_gym/Routing-v0": "routing", "edge_gym/MetaControl-v0": "metacontrol"}
+TABLE = {
+    "edge_gym/Routing-v0": "routing",
+    "edge_gym/Placement-v0": "placement",
+    "edge_gym/Migration-v0": "migration",
+    "edge_gym/Joint-v0": "joint",
+    "edge_gym/MetaControl-v0": "metacontrol",
+}
 
 
 def register_all() -> None:

@@ -12,6 +12,8 @@ from edge_gym.kernel import random, step
 from edge_gym.kernel.build import World
 from edge_gym.kernel.control import run_control
 from edge_gym.kernel.observe import N_FEATURES, N_TIMES
+from edge_gym.kernel.observe_agents import N_AGENT_TIMES
+from edge_gym.kernel.orchestrate import run_agents
 from edge_gym.kernel.tables import LOG, ORDER, OUTCOME, SECOND, TERMS, State
 from edge_gym.scenario.io import fingerprint
 from edge_gym.tasks import get_task
@@ -63,8 +65,9 @@ class Batch:
         self.mask = np.zeros((n_worlds, self.task.n_actions(n_nodes, n_models)), bool)
         self.mask[:, self.noop] = True
         self.order = np.zeros(n_worlds, ORDER)
+        self.order["asks"] = self.task.asks
         # Scratch of the kernel.
-        self._times = np.zeros((n_nodes + 1) * N_TIMES, np.float32)
+        self._times = np.zeros((n_nodes + 1) * (N_TIMES + (N_AGENT_TIMES if self.task.asks else 0)), np.float32)
         self._look = np.zeros((n_nodes + 1, N_FEATURES), np.float32)
         self._legal = np.zeros(n_nodes + 1, bool)
         self._servers = np.zeros(n_models, np.int64)
@@ -138,6 +141,9 @@ class Batch:
         if self.task.control:
             scratch = self._look, self._legal, self._times, self._servers
             run_control(params, state, order, 0, last, obs, self.mask, out, *scratch)
+        elif self.task.asks:
+            scratch = self._look, self._legal, self._times
+            run_agents(params, state, order, 0, last, obs, self.mask, out, *scratch)
         else:
             step.run_rows(params, state, order, 0, last, obs, self.mask, out, self._times)
         return out

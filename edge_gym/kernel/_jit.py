@@ -67,7 +67,9 @@ KERNEL_HASH = sources_hash(_KERNEL)
 CACHE_DIR = _writable_cache_dir("kernel", _KERNEL)
 
 
-def _compile(function: Callable, cache_dir: str = CACHE_DIR, nrt: bool = False, **options: bool) -> Callable:
+def _compile(
+    function: Callable, cache_dir: str = CACHE_DIR, nrt: bool = False, inline: bool = True, **options: bool
+) -> Callable:
     if numba_config.DISABLE_JIT:
         return np.errstate(over="ignore")(function)  # the generator's integers are meant to wrap
     previous = numba_config.CACHE_DIR
@@ -81,12 +83,20 @@ def _compile(function: Callable, cache_dir: str = CACHE_DIR, nrt: bool = False, 
             cache=bool(cache_dir),
             error_model="numpy",
             _nrt=nrt,
-            forceinline=not nrt,
+            forceinline=inline,
             no_cfunc_wrapper=True,
             **options,
         )
     finally:
         numba_config.CACHE_DIR = previous
+
+
+def jit_call(function: Callable) -> Callable:
+    """Compile a kernel function that only kernel functions call, and keep it out of line.
+
+    For what happens seldom and is long: calling it costs some 50 ns, but it is compiled once and not at each call.
+    """
+    return _compile(function, inline=False, no_cpython_wrapper=True)
 
 
 def jit(function: Callable) -> Callable:
@@ -108,6 +118,6 @@ def compiler_for(folder: Path) -> Callable[[Callable], Callable]:
     cache_dir = _writable_cache_dir(folder.name, _KERNEL, folder)
 
     def decorate(function: Callable) -> Callable:
-        return _compile(function, cache_dir, nrt=True)
+        return _compile(function, cache_dir, nrt=True, inline=False)
 
     return decorate

@@ -15,14 +15,16 @@ from edge_gym.scenario import Law, Scenario
 from edge_gym.trace import Trace, read_trace
 
 from . import tables
+from .build_agents import build_agents
 from .phrases import build_phrases
 from .tables import SECOND, Params, State
 from .workload import draw_counts
 
 _KINDS = {"item": tables.ITEM, "llm": tables.TOKENS, "diffusion": tables.STEPS}
 _LAWS = ("constant", "exponential", "uniform", "lognormal", "empirical")
-_ARRIVALS = ("poisson", "mmpp", "diurnal", "trace")
+_ARRIVALS = ("poisson", "mmpp", "diurnal", "trace", "none")
 MAX_STATE_BYTES = 64 << 30  # address space; only what is used becomes memory
+_MIN_LOGS = 4096  # requests that may end between two decisions about agents; then there is a step without a subject
 _MEAN_POINTS = 4096  # quantiles from which the means of clipped laws are taken
 
 
@@ -55,6 +57,7 @@ class World:
         node = _node_table(scenario)
         model = _model_table(scenario, quantiles)
         service = _service_table(scenario, node)
+        size = np.array([_law_row(scenario.applications.size, quantiles)], tables.LAW)
         quantile = np.array(quantiles or [0.0])
         work_s = _mean_work_s(model, service, quantile, trace)
         self.capacity_per_s = _capacity_per_s(node, model, service, work_s)
@@ -78,9 +81,16 @@ class World:
             change=_change_table(scenario),
             phrase=phrase,
             run=run,
+            size=size,
+            **build_agents(scenario, self.network, node, model, service, work_s),
         )
         rows = node["limit"].sum() + _most_arrivals(rules[0], trace)
         self.n_jobs = int(min(rows, scenario.n_requests or math.inf)) + 1
+        apps = scenario.applications
+        self.n_apps = apps.most if scenario.roles else 0
+        self.n_agents = self.n_apps * apps.most_agents
+        if scenario.roles:  # their requests are not among `n_requests`; they may wait; a prefill each
+            self.n_jobs = int(rows) + 1 + self.n_agents * (apps.most_waiting + 1)
 
     def __deepcopy__(self, memo: dict) -> World:
         """Copies of an environment share the world: it is read only."""
@@ -107,7 +117,10 @@ class World:
             allowed = f"small enough for {MAX_STATE_BYTES >> 30} GiB of tables"
             hint = f"{n_worlds} worlds x {self.n_nodes} nodes need {size / 2**30:.0f} GiB"
             raise EdgeGymInputError(what, self.scenario.pool.queue_capacity, allowed, "Scenario", hint)
-        return tables.allocate(n_worlds, self.n_nodes, len(p.model), n_jobs, slots, len(p.change), n_logs)
+        if self.n_apps:
+            n_logs += max(n_jobs, _MIN_LOGS)
+        sizes = self.n_nodes, len(p.model), n_jobs, slots, len(p.change), n_logs, self.n_apps, self.n_agents
+        return tables.allocate(n_worlds, *sizes)
 
 
 def _node_table(scenario: Scenario) -> np.ndarray:
@@ -124,7 +137,7 @@ def _node_table(scenario: Scenario) -> np.ndarray:
         row["memory_bytes"] = device.memory_bytes
         row["idle_w"] = device.power_idle_w
         row["active_w"] = active_w
-        row["price_per_s"] = price / 3600.0
+        row["price_per_s"] = 0.0 if scenario.roles else price / 3600.0  # with agents, compute is paid by reservation
         row["per_slot"] = 1.0 / slots
         row["per_byte"] = 1.0 / device.memory_bytes
         row["price_scaled"] = price / (1.0 + price)
@@ -282,6 +295,8 @@ def _mark_capacity(node: np.ndarray, model: np.ndarray, service: np.ndarray, wor
 def _mean_rate_per_s(scenario: Scenario, capacity_per_s: float, trace: Trace | None) -> float:
     arrivals = scenario.arrivals
     rate = arrivals.rate_per_s
+    if arrivals.kind == "none":
+        return 0.0
     if rate is None and arrivals.load is not None:
         rate = arrivals.load * capacity_per_s
     elif rate is None:

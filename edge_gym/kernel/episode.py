@@ -8,7 +8,7 @@ from .news import forget_news
 from .presence import join, leave
 from .regimes import begin_regimes, set_base_speed
 from .requests import give_up, report_first
-from .tables import DOWNLINK, NEVER, NONE, OPEN, SET_ALIVE, SET_SPEED, UNFINISHED, UPLINK
+from .tables import AT_AGENT, DOWNLINK, NEVER, NONE, OPEN, SET_ALIVE, SET_SPEED, UNFINISHED, UPLINK
 from .workload import begin_arrivals, keep_keys
 
 
@@ -48,6 +48,7 @@ def begin(params, row, root, episode):
     world["turn_calls"] = 0
     world["turn_closed"] = 0
     world["stir"] = 0
+    world["sources"] = 0
     world["exploration"] = params.rules[0]["exploration"]
     world["forgetting"] = params.rules[0]["forgetting"]
     world["done"] = 0
@@ -126,7 +127,8 @@ def finish(params, row):
     while world["report_head"] != NONE:
         report_first(params, row)
     for j in range(world["fresh"]):
-        if job[j]["state"] >= UPLINK and job[j]["state"] <= DOWNLINK and job[j]["probe"] == 0:
+        state = job[j]["state"]
+        if ((state >= UPLINK and state <= DOWNLINK) or state == AT_AGENT) and job[j]["probe"] == 0:
             world["dropped"] += 1
             give_up(params, row, j, UNFINISHED)
     world["done"] = 1

@@ -36,7 +36,7 @@ def foresee_rows(params, state, own_s, added_s, saved):
             kept = keep(row, spare, n, j)
             without, delivered = run_ahead(params, row, n, NONE)
             put_back(row, spare, n, kept)
-            launch(params, row, n, j, world["now_ns"])
+            launch(params, row, n, j, world["now_ns"], 0)
             total, delivered = run_ahead(params, row, n, j)
             put_back(row, spare, n, kept)
             own_s[b, n] = (delivered - world["now_ns"]) / SECOND

@@ -126,10 +126,22 @@ def receive(params, row, n, j, now):
 
 @jit_row
 def begin_load(params, row, n, m, now):
-    """Evict idle models, least recently used first, until model `m` fits; then read it from storage."""
+    """Make room for model `m`; then read it from storage."""
     node, pair = row.node[n], row.pair[n]
     weights = params.model[m]["weights_bytes"]
-    while node["memory_used_bytes"] + weights > params.node[n]["memory_bytes"]:
+    make_room(params, row, n, weights)
+    node["memory_used_bytes"] += weights
+    node["disk_free_ns"] = max(node["disk_free_ns"], now) + params.service[n, m]["load_ns"]
+    pair[m]["residency"] = LOADING
+    pair[m]["ready_ns"] = node["disk_free_ns"]
+    node["load_ns"] = min(node["load_ns"], pair[m]["ready_ns"])
+
+
+@jit_row
+def make_room(params, row, n, n_bytes):
+    """Evict idle models, least recently used first, until so many bytes are free."""
+    node, pair = row.node[n], row.pair[n]
+    while node["memory_used_bytes"] + n_bytes > params.node[n]["memory_bytes"]:
         victim = NONE
         for k in range(pair.shape[0]):
             idle = pair[k]["residency"] == RESIDENT and pair[k]["outstanding"] == 0
@@ -139,11 +151,6 @@ def begin_load(params, row, n, m, now):
             break  # cannot happen while the mask is respected
         pair[victim]["residency"] = ABSENT
         node["memory_used_bytes"] -= params.model[victim]["weights_bytes"]
-    node["memory_used_bytes"] += weights
-    node["disk_free_ns"] = max(node["disk_free_ns"], now) + params.service[n, m]["load_ns"]
-    pair[m]["residency"] = LOADING
-    pair[m]["ready_ns"] = node["disk_free_ns"]
-    node["load_ns"] = min(node["load_ns"], pair[m]["ready_ns"])
 
 
 @jit_row

@@ -77,3 +77,5 @@ def leave(params, row, n):
             send(row, n, j, job[j]["due_ns"], DOWNLINK)
         j = after
     refresh_due(row, n)
+    if row.agency.shape[0] > 0:
+        row.agency[0]["shaken"] = 1

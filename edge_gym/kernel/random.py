@@ -26,6 +26,10 @@ CHURN = 13  # nodes leave and join
 EVENT = 14  # what the users of nodes do, and what is said about it
 CHATTER = 15  # what is said about nothing
 WORDS = 16  # how drift and churn are put into words
+APPLICATION = 17  # arrivals of applications
+CREW = 18  # of an application: its size, lifetime, user, agents
+WAY = 19  # where its user goes and how long it stays
+ASKING = 20  # the requests for its agents
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -1,9 +1,10 @@
 """The life of a request: it arrives, is sent to a node, comes back or is delivered, and the router hears of it."""
 
 from ._jit import jit_row
+from .agents import note_delivery, wait_at_agent
 from .nodes import hold_model, nominal_work_s, release_model, send, to_ns
 from .observe import load_left_s, network_s
-from .tables import COMPLETED, DELIVERED, DROPPED, NO_SUBJECT, NONE, REJECTED, REQUEST, UPLINK
+from .tables import COMPLETED, DELIVERED, DROPPED, NO_SUBJECT, NONE, REJECTED, REQUEST, SECOND, UPLINK
 from .telemetry import book_dispatch, fluid_now, learn, log_end, slowdown, strike_out, wait_and_service
 from .workload import begin_job, draw_request, schedule_arrival
 
@@ -51,7 +52,7 @@ def send_probe(params, row, n, m):
     job["units"] = model["probe_units"]
     job["forecast"] = model["probe_units"]
     row.node[n]["probes"] += 1
-    dispatch(params, row, n, j)
+    dispatch(params, row, n, j, 0)
 
 
 @jit_row
@@ -80,12 +81,12 @@ def apply_choice(params, row, choice):
         world["rejected"] += 1
         give_up(params, row, j, REJECTED)
     else:
-        dispatch(params, row, choice, j)
+        dispatch(params, row, choice, j, 0)
 
 
 @jit_row
-def dispatch(params, row, n, j):
-    """Request `j` leaves its site for node `n`; the router notes what it expects."""
+def dispatch(params, row, n, j, detour_ns):
+    """Request `j` leaves its site for node `n` with a detour (0: none); the router notes what it expects."""
     node, job, now = row.node[n], row.job[j], row.world[0]["now_ns"]
     m = job["model"]
     service, pair = params.service[n, m], row.pair[n, m]
@@ -93,14 +94,14 @@ def dispatch(params, row, n, j):
     wait, served = wait_and_service(node["seen"], params.node[n]["slots"], service, own, fluid_now(node, now))
     up, down = network_s(params, job["site"], n, params.model[m], job["prompt"], job["forecast"])
     expected = (wait + served) * slowdown(node, pair) + up + down + load_left_s(params, row, n, m)
-    job["expected_total_s"] = expected
+    job["expected_total_s"] = expected + detour_ns / SECOND
     job["dispatch_ns"] = now
     book_dispatch(params, row, n, j, own, now)
-    launch(params, row, n, j, now)
+    launch(params, row, n, j, now, detour_ns)
 
 
 @jit_row
-def launch(params, row, n, j, now):
+def launch(params, row, n, j, now, detour_ns):
     """What dispatching request `j` to node `n` does to the world, apart from the router's books."""
     job = row.job[j]
     m = job["model"]
@@ -113,7 +114,8 @@ def launch(params, row, n, j, now):
     job["down_ns"] = to_ns(down)
     row.node[n]["outstanding"] += 1
     hold_model(params, row, n, m)
-    send(row, n, j, now + to_ns(up), UPLINK)
+    job["up_ns"] = to_ns(up) + detour_ns
+    send(row, n, j, now + job["up_ns"], UPLINK)
 
 
 @jit_row
@@ -124,6 +126,8 @@ def deliver(params, row, n, j):
     job[j]["finish_ns"] = now
     job[j]["first_ns"] += params.link[job[j]["site"], n]["delay_ns"]
     job[j]["state"] = DELIVERED
+    if job[j]["agent"] != 0:
+        note_delivery(params, row, j, now)
     if job[j]["probe"] == 0:
         world["in_system"] -= 1
         world["completed"] += 1
@@ -183,6 +187,11 @@ def come_back(params, row, n, j):
     if job[j]["retries"] > params.rules[0]["max_retries"]:
         world["dropped"] += 1
         give_up(params, row, j, DROPPED)
+        return
+    if job[j]["agent"] != 0:
+        if not wait_at_agent(params, row, j):
+            world["dropped"] += 1
+            give_up(params, row, j, DROPPED)
         return
     job[j]["state"] = 0
     job[j]["next"] = NONE

@@ -67,6 +67,11 @@ def row_of(state, b):
         state.change[b],
         state.log[b],
         state.news[b],
+        state.agency[b],
+        state.app[b],
+        state.app_due[b],
+        state.agent[b],
+        state.lodging[b],
     )
 
 
@@ -94,7 +99,7 @@ def next_event(params, row):
     report_at, arrival_at, wake_at = NEVER, world["next_arrival_ns"], world["wake_ns"]
     if world["report_head"] != NONE:
         report_at = row.job[world["report_head"]]["due_ns"]
-    idle = world["in_system"] == 0 and arrival_at == NEVER
+    idle = world["in_system"] == 0 and arrival_at == NEVER and world["sources"] == 0
     at = min(min(at, wake_at), min(min(change["time_ns"], report_at), arrival_at))
     if idle or at > world["stop_ns"]:
         finish(params, row)

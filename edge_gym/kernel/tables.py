@@ -8,17 +8,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import agent_tables as at
+
 NEVER = np.iinfo(np.int64).max
 NONE = -1
 SECOND = 1_000_000_000
 MIN_NEWS = 256  # rows for messages between two decisions; the newest of more are lost, minutes after the last decision
 
 # Kinds of subject a decision can be about (0: no decision is pending).
-NO_SUBJECT, REQUEST = 0, 1
+NO_SUBJECT, REQUEST, PLACEMENT, MIGRATION = 0, 1, 2, 3
 # What became of a request.
 COMPLETED, REJECTED, DROPPED, UNFINISHED = 1, 2, 3, 4
-# Where a job is on its way.
-UPLINK, QUEUED, RUNNING, DOWNLINK, DELIVERED = 1, 2, 3, 4, 5
+# Where a job is on its way. AT_AGENT: it waits for an agent that starts or moves.
+UPLINK, QUEUED, RUNNING, DOWNLINK, DELIVERED, AT_AGENT = 1, 2, 3, 4, 5, 6
+AGENT_REQUESTS = 1 << 40  # requests for agents are numbered from here on, the others from 0
 # What a timeline change sets.
 SET_SPEED, SET_ALIVE = 1, 2
 # Why a response stuttered, bits: a gap beyond the bound; the user of its node was in the foreground.
@@ -35,7 +38,7 @@ ITEM, TOKENS, STEPS = 0, 1, 2
 ABSENT, LOADING, RESIDENT = 0, 1, 2
 # Laws of token counts and of arrivals; order as in the scenario's choices.
 CONSTANT, EXPONENTIAL, UNIFORM, LOGNORMAL, EMPIRICAL = 0, 1, 2, 3, 4
-POISSON, MMPP, DIURNAL, TRACE_FILE = 0, 1, 2, 3
+POISSON, MMPP, DIURNAL, TRACE_FILE, NO_ARRIVALS = 0, 1, 2, 3, 4
 # Reward terms, in the order of the columns.
 TERMS = ("latency", "slo_miss", "drop", "stutter", "migration", "energy", "cost", "imbalance")
 
@@ -250,6 +253,7 @@ WORLD = np.dtype(  # (B,)
         ("tokens", "f8"),  # calls it may make at once
         ("closed_share", "f8"),  # capacity of the healthy nodes that are closed, over that of the pool
         ("masked_s", "f8"),  # time integral of `closed_share` since the episode began
+        ("sources", "i8"),  # applications that are there or may come: the world goes on although nothing is in it
         ("closed", "i4"),  # nodes
         ("turn_calls", "i4"),
         ("turn_closed", "i4"),
@@ -390,8 +394,10 @@ JOB = np.dtype(  # (B, J)
         ("next", "i4"),  # in queue, air, pending, report or free list
         ("older", "i4"),  # in the router's list of outstanding requests
         ("newer", "i4"),
-        ("probe", "i4"),  # a calibration request: nobody waits for it
-        ("pad", "i4"),
+        ("probe", "i4"),  # a calibration request, or the re-prefill of an agent: nobody waits for it
+        ("agent", "i4"),  # row of the agent it is for, and one; 0: none
+        ("serial", "i8"),  # of that agent
+        ("up_ns", "i8"),  # time on the network to the node, for agents
     ]
 )
 
@@ -451,6 +457,7 @@ ORDER = np.dtype(  # (B,): what to do with each world
         ("episode", "i8"),  # BEGIN: number of the episode since that seed, from 0
         ("todo", "i8"),  # SKIP, LOOK, BEGIN or STEP
         ("wait_ns", "i8"),  # control, with `finish`: think for this long, deaf to events; 0: do not
+        ("asks", "i8"),  # BEGIN, worlds with agents: bits, what is asked
         ("wake_ns", "i8"),  # control, with `finish`: be asked again after this time at the latest; 0: at the next tick
     ]
 )
@@ -481,6 +488,18 @@ class Params(NamedTuple):
     change: np.ndarray  # (C,) CHANGE, the timeline of the scenario; the last row is at NEVER
     phrase: np.ndarray  # (K,) PHRASE
     run: np.ndarray  # (3, 5, A) RUN
+    agency: np.ndarray  # (1,) AGENCY_RULES, no row in a scenario without agents; so are all that follow
+    blank: np.ndarray  # (1,) AGENCY, when an episode begins
+    size: np.ndarray  # (1,) LAW, agents of an application
+    role: np.ndarray  # (R,) ROLE
+    need: np.ndarray  # (R, N) NEED
+    host: np.ndarray  # (N,) HOST
+    cable: np.ndarray  # (N, N) CABLE
+    near: np.ndarray  # (S, K) i8, neighbours of each site, -1 ends the list
+    hop: np.ndarray  # (S, S) i8, next site on the way to another
+    track: np.ndarray  # (U + 1,) i8, where the stops of each user of the mobility trace begin
+    stop: np.ndarray  # (T,) STOP
+    pod: np.ndarray  # (T,) POD
 
 
 class Row(NamedTuple):
@@ -496,6 +515,11 @@ class Row(NamedTuple):
     change: np.ndarray  # (C,) CHANGE
     log: np.ndarray  # (K,) LOG
     news: np.ndarray  # (E,) NEWS
+    agency: np.ndarray  # (1,) AGENCY; no row without agents, as all that follow
+    app: np.ndarray  # (P,) APP
+    app_due: np.ndarray  # (P + 1,) i8
+    agent: np.ndarray  # (P * A,) AGENT
+    lodging: np.ndarray  # (N,) LODGING
 
 
 class State(NamedTuple):
@@ -511,12 +535,25 @@ class State(NamedTuple):
     change: np.ndarray  # (B, C) CHANGE, the timeline of this episode
     log: np.ndarray  # (B, K) LOG
     news: np.ndarray  # (B, E) NEWS
+    agency: np.ndarray  # (B, 1) AGENCY; (B, 0) without agents, as all that follow
+    app: np.ndarray  # (B, P) APP
+    app_due: np.ndarray  # (B, P + 1) i8, next event of each application; the last is the arrival of the next one
+    agent: np.ndarray  # (B, P * A) AGENT
+    lodging: np.ndarray  # (B, N) LODGING
 
 
 def allocate(
-    n_worlds: int, n_nodes: int, n_models: int, n_jobs: int, n_slots: int, n_changes: int, n_logs: int
+    n_worlds: int,
+    n_nodes: int,
+    n_models: int,
+    n_jobs: int,
+    n_slots: int,
+    n_changes: int,
+    n_logs: int,
+    n_apps: int = 0,
+    n_agents: int = 0,
 ) -> State:
-    """Zeroed state tables for `n_worlds` worlds; every size is at least one."""
+    """Zeroed state tables for `n_worlds` worlds; all sizes but those of applications and agents are >= 1."""
     b, n, m, j = n_worlds, n_nodes, n_models, n_jobs
     return State(
         world=np.zeros(b, WORLD),
@@ -529,4 +566,9 @@ def allocate(
         change=np.zeros((b, n_changes), CHANGE),
         log=np.zeros((b, n_logs), LOG),
         news=np.zeros((b, max(MIN_NEWS, n)), NEWS),
+        agency=np.zeros((b, 1 if n_apps else 0), at.AGENCY),
+        app=np.zeros((b, n_apps), at.APP),
+        app_due=np.full((b, n_apps + 1 if n_apps else 0), NEVER, np.int64),
+        agent=np.zeros((b, n_agents), at.AGENT),
+        lodging=np.zeros((b, n if n_apps else 0), at.LODGING),
     )

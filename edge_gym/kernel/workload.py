@@ -12,6 +12,7 @@ from .tables import (
     LOGNORMAL,
     MMPP,
     NEVER,
+    NO_ARRIVALS,
     NONE,
     SECOND,
     TRACE_FILE,
@@ -122,7 +123,9 @@ def schedule_arrival(params, row):
     world, rules = row.world[0], params.rules[0]
     last = world["next_arrival_ns"]
     at = NEVER
-    if world["arrived"] < rules["n_requests"]:
+    if rules["arrival_kind"] == NO_ARRIVALS:
+        last = rules["horizon_ns"]
+    elif world["arrived"] < rules["n_requests"]:
         if rules["arrival_kind"] == TRACE_FILE:
             at = next_in_trace(params, world)
             beyond = at != NEVER and at > rules["horizon_ns"]  # a trace that has ended stops with its last request
@@ -209,6 +212,7 @@ def draw_request(params, row, j):
 def begin_job(job, now, model):
     """What is the same for every new request."""
     job["probe"] = 0
+    job["agent"] = 0
     job["retries"] = 0
     job["stutter"] = 0
     job["node"] = NONE

@@ -14,6 +14,7 @@ from edge_gym import devices as catalog
 from edge_gym.devices import DeviceType, ModelType, Service
 from edge_gym.errors import EdgeGymInputError, nearest
 from edge_gym.fields import NAME_PATTERN, REQUIRED, check, check_unique, choice, number, part, text
+from edge_gym.scenario.agents import AgentRole, Applications, Migration, Mobility, Prices
 from edge_gym.scenario.parts import (
     MAX_HORIZON_S,
     Arrivals,
@@ -31,7 +32,7 @@ from edge_gym.scenario.parts import (
 )
 
 VERSION = 1
-TASKS = ("routing",)
+TASKS = ("routing", "placement", "migration", "joint")
 MAX_REQUESTS = 1e10
 
 
@@ -53,6 +54,11 @@ class Scenario:
     semantic: Semantic = part(Semantic(), "what the users of nodes do, and what is said about it")
     router: Router = part(Router(), "the fast path, the world's own router")
     control: Control = part(Control(), "the control surface of the fast path and its guards")
+    roles: tuple[AgentRole, ...] = part((), "kinds of AI agents; none: nothing but requests", 0, 1000)
+    applications: Applications = part(Applications(), "AI agents that arrive together for one user")
+    mobility: Mobility = part(Mobility(), "how the users of the agents move")
+    migration: Migration = part(Migration(), "how agents move")
+    prices: Prices = part(Prices(), "what agents cost")
     timeline: tuple[Change, ...] = part((), "changes in order of time")
     horizon_s: float = number(3600.0, 0, MAX_HORIZON_S, "s", "arrivals stop here", low_open=True)
     n_requests: int | None = number(None, 1, MAX_REQUESTS, "requests", "arrivals stop after so many; null: no limit")
@@ -70,6 +76,7 @@ class Scenario:
         check(self)
         _check_names(self)
         _check_hosts(self)
+        _check_agents(self)
         _check_time(self)
 
     def device(self, name: str) -> DeviceType:
@@ -153,6 +160,29 @@ def _check_hosts(self: Scenario) -> None:
         if need > largest:
             hint = f"it needs {need:.4g} bytes, the largest memory that serves it has {largest:.4g}"
             raise EdgeGymInputError(path, name, "a model that fits into some node of the pool", "Scenario", hint)
+
+
+def _check_agents(self: Scenario) -> None:
+    """Roles call models of the workloads; whoever decides about agents, or has no requests to route, needs roles."""
+    check_unique((role.name for role in self.roles), "roles", "Scenario")
+    models = [workload.model for workload in self.workloads]
+    for i, role in enumerate(self.roles):
+        if role.model not in models:
+            allowed = f"one of workloads: {', '.join(models)}"
+            raise EdgeGymInputError(f"roles[{i}].model", role.model, allowed, "Scenario", nearest(role.model, models))
+    if not self.roles and self.task != "routing":
+        raise EdgeGymInputError("roles", "()", f"at least one for the task {self.task}", "Scenario")
+    if not self.roles and self.arrivals.kind == "none":
+        raise EdgeGymInputError("arrivals.kind", "none", "requests, unless there are roles", "Scenario")
+    if self.roles and self.task == "routing":
+        raise EdgeGymInputError("roles", len(self.roles), "none for the task routing: use joint", "Scenario")
+    if self.roles and not (self.applications.at_start or _more_come(self.applications)):
+        allowed = "at_start, applications_per_s or pods_path set where there are roles"
+        raise EdgeGymInputError("applications", "", allowed, "Scenario")
+
+
+def _more_come(applications: Applications) -> bool:
+    return applications.applications_per_s > 0 or applications.pods_path is not None
 
 
 def _check_time(self: Scenario) -> None:

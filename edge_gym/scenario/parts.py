@@ -15,7 +15,7 @@ MAX_HORIZON_S = 3.15e9  # 100 years; int64 nanoseconds end at 292
 MAX_SEED = 2**63 - 1
 
 LAWS = ("constant", "exponential", "uniform", "lognormal", "empirical")
-ARRIVALS = ("poisson", "mmpp", "diurnal", "trace")
+ARRIVALS = ("poisson", "mmpp", "diurnal", "trace", "none")
 TOPOLOGIES = ("star", "ring", "metro", "geometric", "waxman", "cities", "graphml", "matrix")
 
 
@@ -94,7 +94,7 @@ def _length_law(mean: float, cv: float, minimum: float) -> Law:
 class Arrivals:
     """When requests arrive. Give `load` or `rate_per_s`; a trace may have neither and keeps its own clock."""
 
-    kind: str = choice("poisson", ARRIVALS, "Poisson, two-state bursts (MMPP), sine over the day, or a trace file")
+    kind: str = choice("poisson", ARRIVALS, "Poisson, bursts in two states (MMPP), sine over the day, trace file, none")
     load: float | None = number(
         None, 0, 1000, "fraction of the largest sustainable rate", "mean arrival rate, relative", low_open=True
     )
@@ -111,7 +111,7 @@ class Arrivals:
     def __post_init__(self):
         check(self)
         given = (self.load is not None) + (self.rate_per_s is not None)
-        if given == 2 or (given == 0 and self.kind != "trace"):
+        if given == 2 or (given == 0 and self.kind not in ("trace", "none")):
             shown = f"load {self.load}, rate_per_s {self.rate_per_s}"
             raise EdgeGymInputError("load", shown, "given, or rate_per_s, but not both", "Arrivals")
         if (self.kind == "trace") != (self.trace_path is not None):

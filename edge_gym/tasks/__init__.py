@@ -5,7 +5,7 @@ from importlib import import_module
 from edge_gym.errors import EdgeGymInputError, nearest
 from edge_gym.tasks.task import Task
 
-TASKS = {"routing": "edge_gym.tasks.routing", "metacontrol": "edge_gym.tasks.metacontrol"}
+TASKS = {name: f"edge_gym.tasks.{name}" for name in ("routing", "placement", "migration", "joint", "metacontrol")}
 
 
 def get_task(name: str) -> Task:

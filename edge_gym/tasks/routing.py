@@ -93,11 +93,13 @@ from edge_gym.kernel.observe import COLUMNS
 from edge_gym.tasks.task import Task
 
 
-def _n_actions(n_nodes: int, n_models: int) -> int:
+def one_for_each_node(n_nodes: int, n_models: int) -> int:
+    """Number of actions where each node is a choice, and declining one more."""
     return n_nodes + 1
 
 
-def _decline(n_nodes: int, n_models: int) -> int:
+def decline(n_nodes: int, n_models: int) -> int:
+    """The action that declines."""
     return n_nodes
 
 
@@ -107,6 +109,6 @@ TASK = Task(
     page=__doc__ or "",
     columns=COLUMNS,
     worlds="routing",
-    n_actions=_n_actions,
-    noop=_decline,
+    n_actions=one_for_each_node,
+    noop=decline,
 )

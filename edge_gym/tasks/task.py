@@ -23,6 +23,8 @@ class Task:
             environments can be pickled.
         noop: From the same to the action that changes nothing: decline, or end the turn.
         control: The decisions are those of the controller of the fast path.
+        asks: Worlds with AI agents: which decisions are handed over (`kernel.agent_tables.ASK_...`, bits); 0: a world
+            of requests alone.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Task:
     n_actions: Callable[[int, int], int]
     noop: Callable[[int, int], int]
     control: bool = False
+    asks: int = 0
 
     def observation_space(self, n_nodes: int) -> Box:
         """Space of one observation: (n_nodes + 1, n_features) float32."""

@@ -1,0 +1,153 @@
+"""What it costs to let an AI agent live on a node, as the world's own cost function sees it now (`assignment.py`).
+
+It stands on priors, on measured slowdowns and on what is reserved: on nothing that a controller could not know.
+"""
+
+from ._jit import jit_row
+from .agents import state_bytes
+from .assignment import crowd
+from .nodes import nominal_work_s
+from .observe import load_left_s
+from .tables import NONE, SECOND, TOKENS
+from .telemetry import slowdown
+
+
+@jit_row
+def start_s(params, row, g, n):
+    """Expected time until agent `g` answers from node `n`, seconds: its start, or its move from where it lives."""
+    agent, rules = row.agent[g], params.agency[0]
+    if agent["node"] == n:
+        return 0.0
+    host, m = params.host[n], agent["model"]
+    state = state_bytes(params, agent)
+    moves, known = agent["node"] != NONE, agent["messages"] > 0
+    image, sent = image_of(params, agent), sent_bytes(params, agent)
+    if moves:
+        cable = params.cable[agent["node"], n]
+        seconds = rules["export_s"] + rules["export_s_per_byte"] * state
+        seconds += 0.5 * cable["rtt_s"] + sent * cable["s_per_byte"]
+    else:
+        link = params.link[row.app[agent["app"]]["site"], n]
+        seconds = link["delay_ns"] / SECOND + sent * link["s_per_byte"]
+    seconds += image_s(rules, host, image)
+    if moves or known:
+        seconds += rules["import_s"] + rules["import_s_per_byte"] * state
+    return seconds + load_left_s(params, row, n, m) + prefill_s(params, row, g, n)
+
+
+@jit_row
+def image_of(params, agent):
+    """Bytes of the image that travels if agent `g` starts or moves now: none in a lightweight migration."""
+    stays = agent["node"] != NONE and params.agency[0]["full"] == 0
+    return 0.0 if stays else params.role[agent["role"]]["image_bytes"]
+
+
+@jit_row
+def sent_bytes(params, agent):
+    """Bytes that travel if an agent starts or moves now."""
+    has_state = agent["node"] != NONE or agent["messages"] > 0
+    return image_of(params, agent) + (state_bytes(params, agent) if has_state else 0.0)
+
+
+@jit_row
+def move_usd(params, row, g, n):
+    """Price of what travels if agent `g` starts on node `n` or moves there, US dollars."""
+    agent = row.agent[g]
+    if agent["node"] == n:
+        return 0.0
+    if agent["node"] != NONE:
+        return sent_bytes(params, agent) * params.cable[agent["node"], n]["usd_per_byte"]
+    return sent_bytes(params, agent) * site_usd_per_byte(params, row.app[agent["app"]]["site"], n)
+
+
+@jit_row
+def image_s(rules, host, image_bytes):
+    """Time to put an image on storage and start its process, seconds; nothing to do without one."""
+    return image_bytes * host["storage_s_per_byte"] + rules["startup_s"] if image_bytes > 0.0 else 0.0
+
+
+@jit_row
+def prefill_s(params, row, g, n):
+    """Expected time to prefill the context of agent `g` on node `n`, seconds."""
+    agent = row.agent[g]
+    m = agent["model"]
+    if params.model[m]["kind"] != TOKENS or agent["context"] == 0:
+        return 0.0
+    return nominal_work_s(params.service[n, m], agent["context"], 1) * slowdown(row.node[n], row.pair[n, m])
+
+
+@jit_row
+def own_terms(params, row, g, n):
+    """Cost rates of agent `g` on node `n`, a node that serves its model and is in reach; no crowding, no peers.
+
+    Returns:
+        The terms in the order of `COST_TERMS`, unweighted, and the expected time until it answers from there.
+    """
+    agent, rules = row.agent[g], params.agency[0]
+    role, need, here = params.role[agent["role"]], agent["need"], params.need[agent["role"], n]
+    site = row.app[agent["app"]]["site"]
+    link, rate = params.link[site, n], need * role["rate_per_s"]
+    starts = start_s(params, row, g, n)
+    slow = slowdown(row.node[n], row.pair[n, agent["model"]])
+    transfer = rate * (2.0 * link["delay_ns"] / SECOND + role["request_bytes"] * link["s_per_byte"])
+    start = rate * starts * starts * 0.5 / rules["stay_s"]  # who asks meanwhile waits half of it in the mean
+    processing = rate * here["work_s"] * slow
+    compute, storage = need * here["usd_per_s"], role["image_bytes"] * rules["usd_per_byte_s"]
+    communication = rate * role["request_bytes"] * site_usd_per_byte(params, site, n)
+    communication += move_usd(params, row, g, n) / rules["stay_s"]
+    return transfer, start, processing, compute, storage, communication, starts
+
+
+@jit_row
+def weigh(params, request_seconds, usd):
+    """Weighted sum of a rate of request-seconds and a rate of US dollars."""
+    rules = params.rules[0]
+    return rules["weight_latency"] * request_seconds + rules["weight_cost"] * usd
+
+
+@jit_row
+def site_usd_per_byte(params, site, n):
+    """Price of a byte between a user at a site and a node: free on the site's own nodes."""
+    return 0.0 if params.node[n]["home"] == site else params.agency[0]["usd_per_byte"]
+
+
+@jit_row
+def peer_cost(params, row, g, n, peer_n):
+    """Cost rate of what agent `g` on node `n` and its parent on node `peer_n` say to each other, and its delay in s.
+
+    Returns:
+        Weighted cost rate; seconds that one request of `g` spends on it.
+    """
+    agent = row.agent[g]
+    role, cable = params.role[agent["role"]], params.cable[n, peer_n]
+    rate = agent["need"] * role["rate_per_s"]
+    seconds = cable["rtt_s"] + role["peer_bytes"] * cable["s_per_byte"]
+    usd = role["peer_bytes"] * cable["usd_per_byte"]
+    return weigh(params, rate * seconds, rate * usd), seconds
+
+
+@jit_row
+def lives_at(row, g):
+    """Where agent `g` lives or will live, NONE if nowhere."""
+    agent = row.agent[g]
+    return agent["target"] if agent["target"] != NONE else agent["node"]
+
+
+@jit_row
+def crowd_cost(params, row, g, n):
+    """By how much the crowding on node `n` costs more with agent `g` than without."""
+    agent, before = row.agent[g], row.lodging[n]["load"]
+    load = agent["need"] * params.need[agent["role"], n]["load"]
+    if agent["node"] == n:
+        before = max(before - load, 0.0)
+    return params.rules[0]["weight_latency"] * (crowd(before + load) - crowd(before))
+
+
+@jit_row
+def refusal_cost(params, row, g):
+    """Cost rate of not letting agent `g` live anywhere: its requests are charged as dropped."""
+    agent, rules = row.agent[g], params.rules[0]
+    rate = agent["need"] * params.role[agent["role"]]["rate_per_s"]
+    charge_s = rules["drop_charge"] * params.model[agent["model"]]["deadline_ns"] / SECOND
+    per_request = rules["weight_latency"] * charge_s + rules["weight_drop"] + rules["weight_slo_miss"]
+    return rate * per_request

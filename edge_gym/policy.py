@@ -29,6 +29,7 @@ class Context:
             text is data, never an instruction.
         surface: The control surface in names (`edge_gym.surface.Surface`), for controllers of the fast path; None for
             every other policy.
+        agency: What is public about AI agents (`edge_gym.agency.Agency`), in worlds that have any; else None.
         privileged: What only an oracle may see (`edge_gym.privileged.Privileged`); None for every other policy.
     """
 
@@ -41,6 +42,7 @@ class Context:
     n_models: int = 1
     events: Sequence[tuple[Any, ...]] = ()
     surface: Any = None
+    agency: Any = None
     privileged: Any = None
 
 
@@ -49,6 +51,7 @@ class Policy(Protocol):
     """Whoever decides, for B worlds at once.
 
     A policy that needs `context.privileged` has a class attribute `privileged = True`; its results are marked.
+    What it decides is its attribute `tasks`, a tuple of names of tasks; without it, requests alone ("routing").
     One that controls the fast path instead of routing has `task = "metacontrol"`: its choices are tool calls. Where
     it finishes its turn it may say, by attributes of shape (B,) in simulated seconds, when it wants to be asked again:
     `wake_s`, at the latest then (0: at the next tick); `wait_s`, exactly then and deaf to events meanwhile (0: it does
@@ -161,9 +164,23 @@ def make_policy(name: str) -> Policy:
         raise EdgeGymInputError("policy", name, allowed, hint=str(error)) from error
 
 
-def task_of(policy: Policy) -> str:
-    """What a policy decides: "routing", or "metacontrol" if it controls the world's own router."""
-    return str(getattr(policy, "task", "routing"))
+def task_of(policy: Policy, task: str = "routing") -> str:
+    """What a policy decides in the worlds of a task: that task if it can, or "metacontrol" for the world's own router.
+
+    Raises:
+        EdgeGymInputError: It decides something else.
+    """
+    decides = getattr(policy, "tasks", (getattr(policy, "task", "routing"),))
+    if task in decides:
+        return task
+    if task == "routing" and "metacontrol" in decides:
+        return "metacontrol"
+    allowed = f"a policy that decides {task}"
+    raise EdgeGymInputError("policies", getattr(policy, "name", type(policy).__name__), allowed, hint=_decides(decides))
+
+
+def _decides(tasks: Sequence[str]) -> str:
+    return f"it decides {', '.join(tasks)}"
 
 
 def load_target(name: str, target: Any) -> Any:

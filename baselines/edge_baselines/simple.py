@@ -11,6 +11,8 @@ from edge_gym.policy import Context
 class Random:
     """A legal node, uniformly at random; declines only where no node is legal."""
 
+    tasks = ("routing", "placement", "migration", "joint")
+
     def reset(self, n_envs: int, seed: int) -> None:
         """`seed` seeds the draws."""
         self._rng = np.random.default_rng(seed)

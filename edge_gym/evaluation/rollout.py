@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edge_gym.agency import Agency
 from edge_gym.envs.batch import Batch, Outcome
 from edge_gym.errors import EdgeGymError, EdgeGymInputError, show
+from edge_gym.evaluation.agent_metrics import agent_metrics
 from edge_gym.evaluation.metrics import Episode
 from edge_gym.kernel.build import World
 from edge_gym.kernel.tables import LOG, SECOND, TERMS
@@ -81,8 +83,9 @@ class _Turn:
     def __init__(self, world: World, policy: Policy, name: str, seeds: Sequence[int], rows: np.ndarray) -> None:
         self.policy, self.name, self.rows = policy, name, rows
         self.active = rows.copy()
-        self.batch = Batch(world, len(seeds), task_of(policy))
+        self.batch = Batch(world, len(seeds), task_of(policy, world.scenario.task))
         self.surface = Surface(self.batch) if self.batch.task.control else None
+        self.agency = Agency(self.batch) if self.batch.task.asks else None
         self.batch.roots[:] = np.array(seeds, np.uint64)
         self.privileged = _privileged_view(policy, self.batch)
         self.terms, self.reward = np.zeros((len(seeds), len(TERMS))), np.zeros(len(seeds))
@@ -94,6 +97,7 @@ class _Turn:
         self._call("reset", batch.n_worlds, policy_seed(self.name, batch.roots.tolist()))
         obs = _blank(batch)
         batch.reset(active, obs)
+        self.ended.append(batch.ended())  # before the first decision, where the world has rules of its own
         dt_s, begun = np.zeros(batch.n_worlds), active.copy()
         while active.any():
             choices = self._decide(obs, dt_s, begun)
@@ -114,7 +118,9 @@ class _Turn:
         ends = np.cumsum(np.bincount(row, minlength=self.batch.n_worlds))
         logs = np.split(log, ends[:-1])
         world, time_s = self.batch.state.world, self.batch.time_s
-        arrived, masked_s = world["arrived"], world["masked_s"]
+        arrived, masked_s = world["arrived"].copy(), world["masked_s"]
+        if self.agency is not None:
+            arrived += self.batch.state.agency[:, 0]["arrived"]
         return [
             Episode(
                 log=logs[b],
@@ -131,8 +137,10 @@ class _Turn:
         ]
 
     def _counters(self, b: int) -> dict[str, float]:
-        """What the policy itself counted in an episode."""
-        return self._call("episode_counters", b) if hasattr(self.policy, "episode_counters") else {}
+        """What is counted of the agents in an episode, and what the policy counted itself."""
+        batch = self.batch
+        found = agent_metrics(batch.state.agency[b, 0], batch.world.n_nodes) if self.agency is not None else {}
+        return {**found, **(self._call("episode_counters", b) if hasattr(self.policy, "episode_counters") else {})}
 
     def _decide(self, obs: np.ndarray, dt_s: np.ndarray, begun: np.ndarray) -> np.ndarray:
         """Ask the policy; its choices as (B,) int64, declining where no decision is pending."""
@@ -148,11 +156,12 @@ class _Turn:
             n_models=len(batch.world.params.model),
             events=[batch.events(b) if n and active[b] else () for b, n in enumerate(self._news())],
             surface=self.surface,
+            agency=self.agency,
             privileged=self.privileged,
         )
         began = time.perf_counter()
         answer = self._call("act", obs, batch.mask.copy(), context)
-        if len(self.ended) > 1:  # the first call may import and compile
+        if len(self.ended) > 2:  # the first call may import and compile
             self.decide_s += time.perf_counter() - began
             self.decisions += int(active.sum())
         return self._check(answer)

@@ -88,13 +88,10 @@ def plan(
         raise EdgeGymInputError("scenario", given, "at least one scenario")
     scenarios = [resolve_task(task, one, overrides)[1].scenario for one in given]
     _check_unique("scenario", [one.name for one in scenarios])
-    entries = [_entry(policy) for policy in ([policies] if _is_one(policies) else policies)]
+    entries = [_entry(policy, task) for policy in ([policies] if _is_one(policies) else policies)]
     if not entries:
         raise EdgeGymInputError("policies", entries, "at least one policy")
     _check_unique("policies", [name for name, *_ in entries])
-    for name, *_, decides, _ in entries:
-        if decides not in (task, "metacontrol", "bound"):
-            raise EdgeGymInputError("policies", name, f"policies that decide {task}", hint=f"it decides {decides}")
     chunks = [worlds[first : first + SHARD] for first in range(0, len(worlds), SHARD)]
     return [
         Shard(
@@ -224,7 +221,7 @@ def check_sendable(shards: list[Shard]) -> None:
             raise EdgeGymInputError("policies", shard.policy, allowed, hint=str(error)) from None
 
 
-def _entry(policy: Any) -> tuple[str, Any, Policy | None, bool, str, Any]:
+def _entry(policy: Any, task: str) -> tuple[str, Any, Policy | None, bool, str, Any]:
     """Name, registry target, the object if one was given, whether it is privileged, what it decides, its identity."""
     if isinstance(policy, str) and policy in BOUNDS:
         load_bound(policy, BOUNDS[policy])
@@ -232,13 +229,20 @@ def _entry(policy: Any) -> tuple[str, Any, Policy | None, bool, str, Any]:
     if isinstance(policy, str):
         made = _made(policy)
         target = POLICIES.get(policy.partition(":")[0])
-        return policy, target, None, is_privileged(made), task_of(made), getattr(made, "identity", None)
+        return policy, target, None, is_privileged(made), _decides(policy, made, task), getattr(made, "identity", None)
     if isinstance(policy, type) or not isinstance(policy, Policy):
         raise EdgeGymInputError("policies", policy, "names or objects with the methods reset and act")
     name = getattr(policy, "name", type(policy).__name__)
     if not isinstance(name, str) or not name:
         raise EdgeGymInputError("policies", policy, "policies whose name is a string")
-    return name, None, policy, is_privileged(policy), task_of(policy), getattr(policy, "identity", None)
+    return name, None, policy, is_privileged(policy), _decides(name, policy, task), getattr(policy, "identity", None)
+
+
+def _decides(name: str, policy: Policy, task: str) -> str:
+    try:
+        return task_of(policy, task)
+    except EdgeGymInputError as error:
+        raise EdgeGymInputError("policies", name, error.allowed, hint=error.hint) from None
 
 
 def _made(name: str) -> Policy:

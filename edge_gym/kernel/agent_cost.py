@@ -51,13 +51,11 @@ def sent_bytes(params, agent):
 
 @jit_row
 def move_usd(params, row, g, n):
-    """Price of what travels if agent `g` starts on node `n` or moves there, US dollars."""
+    """Price of what travels if agent `g` moves to node `n`, US dollars; images for a start are at every site."""
     agent = row.agent[g]
-    if agent["node"] == n:
+    if agent["node"] == n or agent["node"] == NONE:
         return 0.0
-    if agent["node"] != NONE:
-        return sent_bytes(params, agent) * params.cable[agent["node"], n]["usd_per_byte"]
-    return sent_bytes(params, agent) * site_usd_per_byte(params, row.app[agent["app"]]["site"], n)
+    return sent_bytes(params, agent) * params.cable[agent["node"], n]["usd_per_byte"]
 
 
 @jit_row

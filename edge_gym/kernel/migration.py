@@ -47,7 +47,6 @@ def begin_start(params, row, g, n):
     """Agent `g`, which lives nowhere, starts on node `n`: its image comes from the user's site, its state too."""
     agent, now = row.agent[g], row.world[0]["now_ns"]
     link, sent = params.link[row.app[agent["app"]]["site"], n], sent_bytes(params, agent)
-    pay_traffic(row, move_usd(params, row, g, n))
     reserve(params, row, g, n)
     agent["state"] = STARTING
     agent["target"] = n

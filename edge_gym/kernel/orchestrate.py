@@ -1,7 +1,7 @@
 """Worlds with AI agents: placement, migration and routing decisions in one stream; the default rules take the rest."""
 
 from ._jit import jit, jit_call, jit_row
-from .accounts import forget_accounts, score
+from .accounts import score
 from .agent_tables import ASK_MIGRATIONS, ASK_PLACEMENTS, ASK_REQUESTS, LIVING
 from .agents import book, may_live
 from .applications import agency_event, ask, begin_agency, take_asked
@@ -46,11 +46,9 @@ def run_agents(params, state, order, first, last, obs, mask, out, look, legal, t
             decide(params, row, order[b]["action"])
         if todo != LOOK:
             go_on(params, row, look, legal, times)
-            if todo == BEGIN:
-                forget_accounts(world)
-                row.agency[0]["down_s"] = 0.0
-            score(params, row, out[b])
-            score_moves(params, row, out[b])
+            if todo == STEP:  # what happened before the first decision is part of the first reward
+                score(params, row, out[b])
+                score_moves(params, row, out[b])
             out[b]["time_s"] = world["now_ns"] / SECOND
             out[b]["seed"] = world["seed"]
             out[b]["done"] = world["done"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from edge_gym.scenario.agents import AgentRole, Applications, Migration, Mobility
 from edge_gym.scenario.definition import Scenario
 from edge_gym.scenario.parts import Arrivals, Churn, Law, Pool, RewardWeights, Topology, Workload
-from edge_gym.scenario.worlds import EDGE_MIX, METRO_MIX
+from edge_gym.scenario.worlds import EDGE_MIX
 
 # What an application is made of: agents that talk, read, look, and sometimes draw.
 ROLES = (
@@ -56,6 +56,22 @@ def placement_metro_16() -> Scenario:
 
 AGENT_WORLDS: dict[str, dict[str, Callable[[], Scenario]]] = {
     "placement": {"metro-16": placement_metro_16},
-    "migration": {"x": lambda: replace(placement_metro_16(), task="migration", mobility=Mobility(kind="markov", dwell_mean_s=30.0), migration=Migration(review_s=20.0), churn=Churn(share=0.3, up_mean_s=100.0, down_mean_s=20.0))},
-    "joint": {"x": lambda: replace(placement_metro_16(), task="joint", arrivals=Arrivals(load=0.3), mobility=Mobility(kind="commute", dwell_mean_s=30.0), migration=Migration(review_s=20.0))},
+    "migration": {
+        "x": lambda: replace(
+            placement_metro_16(),
+            task="migration",
+            mobility=Mobility(kind="markov", dwell_mean_s=30.0),
+            migration=Migration(review_s=20.0),
+            churn=Churn(share=0.3, up_mean_s=100.0, down_mean_s=20.0),
+        )
+    },
+    "joint": {
+        "x": lambda: replace(
+            placement_metro_16(),
+            task="joint",
+            arrivals=Arrivals(load=0.3),
+            mobility=Mobility(kind="commute", dwell_mean_s=30.0),
+            migration=Migration(review_s=20.0),
+        )
+    },
 }

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from edge_gym.errors import EdgeGymInputError, nearest
+from edge_gym.scenario.agent_worlds import AGENT_WORLDS
 from edge_gym.scenario.definition import Scenario
 from edge_gym.scenario.io import FORMATS, load_scenario
-from edge_gym.scenario.agent_worlds import AGENT_WORLDS
 from edge_gym.scenario.worlds import ROUTING
 
 PRESETS: dict[str, Callable[[], Scenario]] = {
-    f"{task}/{name}": build for task, worlds in {"routing": ROUTING, **AGENT_WORLDS}.items() for name, build in worlds.items()
+    f"{task}/{name}": build
+    for task, worlds in {"routing": ROUTING, **AGENT_WORLDS}.items()
+    for name, build in worlds.items()
 }
 
 

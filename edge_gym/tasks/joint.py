@@ -1,5 +1,4 @@
-"""# Joint
-"""
+"""# Joint"""
 
 from edge_gym.kernel.agent_tables import ASK_MIGRATIONS, ASK_PLACEMENTS, ASK_REQUESTS
 from edge_gym.kernel.observe_agents import COLUMNS_WITH_AGENTS

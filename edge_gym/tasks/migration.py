@@ -1,5 +1,4 @@
-"""# Migration
-"""
+"""# Migration"""
 
 from edge_gym.kernel.agent_tables import ASK_MIGRATIONS
 from edge_gym.kernel.observe_agents import COLUMNS_WITH_AGENTS

@@ -1,5 +1,4 @@
-"""# Placement
-"""
+"""# Placement"""
 
 from edge_gym.kernel.agent_tables import ASK_PLACEMENTS
 from edge_gym.kernel.observe_agents import COLUMNS_WITH_AGENTS

@@ -1,0 +1,1 @@
+"""Policies about AI agents: where they are placed, when they move."""

@@ -1,0 +1,181 @@
+"""What is public about AI agents, beside the observation: who is there, and the placement problem of an application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_gym.envs.batch import Batch
+from edge_gym.kernel.agent_tables import COST_TERMS, LIVING
+from edge_gym.kernel.assignment import Problem, link_children
+from edge_gym.kernel.problem import fill_between, fill_problem
+from edge_gym.kernel.tables import MIGRATION, NONE, PLACEMENT, SECOND
+
+ROSTER = np.dtype(  # an agent that is there
+    [
+        ("agent", "i4"),  # its row; the subject is one of them
+        ("application", "i8"),  # number of its application in the episode
+        ("role", "i4"),
+        ("model", "i4"),
+        ("node", "i4"),  # where it lives; -1: nowhere
+        ("target", "i4"),  # where it is on its way to; -1: it is not
+        ("site", "i4"),  # of its user
+        ("parent", "i4"),  # row of the agent it talks to; -1: none
+        ("rate_per_s", "f8"),
+        ("context", "i8"),  # tokens
+        ("state_bytes", "f8"),
+        ("lived_s", "f8"),  # since it came to where it lives
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Assignment:
+    """The placement problem of the application of a subject, as it is now.
+
+    Attributes:
+        problem: G agents, N nodes (`edge_gym.kernel.assignment.Problem`).
+        terms: (G, N, 6) float64, the unweighted terms of `problem.own` in the order of
+            `edge_gym.kernel.agent_tables.COST_TERMS`: request-seconds a second, then US dollars a second.
+        subject: Which of the agents is asked about now.
+        home: (G,) where each lives or is going, -1: nowhere.
+        kind: (G,) role of each, to carry experience from one application to the next.
+        number: Of the application in its episode.
+        site: Of its user.
+        moving: True if the subject lives somewhere, or did.
+    """
+
+    problem: Problem
+    terms: np.ndarray
+    subject: int
+    home: np.ndarray
+    kind: np.ndarray
+    number: int
+    site: int
+    moving: bool
+
+
+class Agency:
+    """The agents of the worlds of a batch, as anybody may know them.
+
+    Attributes:
+        nodes: What the nodes are called.
+        models: What the models are called.
+        roles: What the roles are called.
+        terms: Names of the cost terms.
+        weights: Weights of a request-second and of a US dollar.
+        migration: How agents move (`scenario.migration`).
+        link: (S, N), kernel table of delay and seconds a byte between sites and nodes.
+        cable: (N, N), kernel table of round trip and seconds a byte between nodes.
+        hop: (S, S) next site on the way to another.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        world, params = batch.world, batch.world.params
+        self._batch = batch
+        self.nodes, self.models = world.node_names, world.model_names
+        self.roles = tuple(role.name for role in world.scenario.roles)
+        self.terms = COST_TERMS
+        self.weights = float(params.rules[0]["weight_latency"]), float(params.rules[0]["weight_cost"])
+        self.migration = world.scenario.migration
+        self.link, self.cable, self.hop = params.link, params.cable, params.hop
+        self._most = int(params.agency[0]["most_agents"])
+        self._problem = self._empty()
+        fill_between(params, self._problem.rtt_s, self._problem.per_byte)
+        self._terms = np.zeros((self._most, world.n_nodes, len(COST_TERMS)))
+
+    def _empty(self) -> Problem:
+        params, n, g = self._batch.world.params, self._batch.world.n_nodes, self._most
+        return Problem(
+            own=np.zeros((g, n)),
+            refuse=np.zeros(g),
+            load=np.zeros((g, n)),
+            memory=np.zeros(g),
+            storage=np.zeros(g),
+            traffic=np.zeros(g),
+            model=np.zeros(g, np.int64),
+            parent=np.zeros(g, np.int64),
+            child_at=np.zeros(g + 1, np.int64),
+            child=np.zeros(g, np.int64),
+            talk_delay=np.zeros(g),
+            talk_bytes=np.zeros(g),
+            rtt_s=np.zeros((n, n)),
+            per_byte=np.zeros((n, n)),
+            load_before=np.zeros(n),
+            load_limit=np.zeros(n),
+            memory_free=np.zeros(n),
+            storage_free=np.zeros(n),
+            traffic_free=np.zeros(n),
+            held=np.zeros((n, len(params.model)), np.int64),
+            weights=params.model["weights_bytes"].astype(float),
+            crowd_weight=self.weights[0],
+        )
+
+    def is_agent(self, b: int) -> bool:
+        """Whether the subject of world `b` is an agent, and not a request."""
+        return int(self._batch.state.world[b]["subject_kind"]) in (PLACEMENT, MIGRATION)
+
+    def assignment(self, b: int) -> Assignment:
+        """The placement problem of the application of the subject of world `b`, which must be an agent."""
+        state, whole = self._batch.state, self._problem
+        subject = int(state.world[b]["subject"])
+        p = int(state.agent[b, subject]["app"])
+        app = state.app[b, p]
+        count = fill_problem(self._batch.world.params, state, b, p, self._terms, whole)
+        shared = {"rtt_s", "per_byte", "weights", "crowd_weight"}
+        of_agents = {
+            "own",
+            "refuse",
+            "load",
+            "memory",
+            "storage",
+            "traffic",
+            "model",
+            "parent",
+            "talk_delay",
+            "talk_bytes",
+        }
+        parts = {
+            name: table if name in shared else table[:count].copy() if name in of_agents else table.copy()
+            for name, table in whole._asdict().items()
+        }
+        parts["child_at"], parts["child"] = np.zeros(count + 1, np.int64), np.zeros(count, np.int64)
+        link_children(parts["parent"], parts["child_at"], parts["child"])
+        first = p * self._most
+        rows = state.agent[b, first : first + count]
+        return Assignment(
+            problem=Problem(**parts),
+            terms=self._terms[:count].copy(),
+            subject=subject - first,
+            home=np.where(rows["target"] != NONE, rows["target"], rows["node"]).astype(np.int64),
+            kind=rows["role"].astype(np.int64),
+            number=int(app["id"]),
+            site=int(app["site"]),
+            moving=bool(rows["before"][subject - first] != NONE or rows["node"][subject - first] != NONE),
+        )
+
+    def roster(self, b: int) -> np.ndarray:
+        """The agents that are there in world `b`, an array of dtype `ROSTER`."""
+        state, rules = self._batch.state, self._batch.world.params.agency[0]
+        found = np.flatnonzero(state.agent[b]["serial"] != NONE)
+        agents = state.agent[b, found]
+        apps = state.app[b, agents["app"]]
+        table = np.zeros(len(found), ROSTER)
+        table["agent"] = found
+        table["application"], table["site"] = apps["id"], apps["site"]
+        for name in ("role", "model", "node", "target", "parent", "context"):
+            table[name] = agents[name]
+        table["rate_per_s"] = agents["need"] * self._batch.world.params.role["rate_per_s"][agents["role"]]
+        table["state_bytes"] = (
+            rules["state_bytes"]
+            + rules["bytes_per_message"] * agents["messages"]
+            + rules["bytes_per_token"] * agents["context"]
+        )
+        lived_s = (state.world[b]["now_ns"] - agents["settled_ns"]) / SECOND
+        table["lived_s"] = np.where(agents["state"] == LIVING, lived_s, 0.0)
+        return table
+
+    def subject(self, b: int) -> int:
+        """Row of the agent that is asked about in world `b` (the column `agent` of the roster)."""
+        return int(self._batch.state.world[b]["subject"])

@@ -149,3 +149,19 @@ def refusal_cost(params, row, g):
     charge_s = rules["drop_charge"] * params.model[agent["model"]]["deadline_ns"] / SECOND
     per_request = rules["weight_latency"] * charge_s + rules["weight_drop"] + rules["weight_slo_miss"]
     return rate * per_request
+
+
+@jit_row
+def home_cost(params, row, g, n):
+    """The world's own cost of agent `g` on node `n`: its own cost, crowding, and what it says to its peers."""
+    transfer, start, processing, compute, storage, communication, _ = own_terms(params, row, g, n)
+    cost = weigh(params, transfer + start + processing, compute + storage + communication)
+    cost += crowd_cost(params, row, g, n)
+    agent, most = row.agent[g], params.agency[0]["most_agents"]
+    if agent["parent"] != NONE and lives_at(row, agent["parent"]) != NONE:
+        cost += peer_cost(params, row, g, n, lives_at(row, agent["parent"]))[0]
+    first = agent["app"] * most
+    for child in range(first, first + row.app[agent["app"]]["n_agents"]):
+        if row.agent[child]["parent"] == g and lives_at(row, child) != NONE:
+            cost += peer_cost(params, row, child, lives_at(row, child), n)[0]
+    return cost

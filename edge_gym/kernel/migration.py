@@ -9,9 +9,9 @@ from ._jit import jit_call, jit_row
 from .agent_cost import image_of, image_s, lives_at, move_usd, sent_bytes
 from .agent_tables import ASKED, EXPORT, LIVING, LOAD, MOVING, PARKED, PREFILL, STARTING, STILL, TRANSFER
 from .agents import release, reserve, state_bytes, take_waiting
-from .nodes import begin_load, hold_model, nominal_work_s, refresh_due, send, to_ns
+from .nodes import begin_load, hold_model, make_room, nominal_work_s, refresh_due, send, to_ns
 from .requests import dispatch, give_up, take_row
-from .tables import ABSENT, DROPPED, LOADING, NEVER, NONE, REJECTED, SECOND, TOKENS, UPLINK
+from .tables import ABSENT, DROPPED, LOADING, NEVER, NONE, REJECTED, RESIDENT, SECOND, TOKENS, UPLINK
 from .telemetry import book_dispatch
 from .workload import begin_job
 
@@ -54,6 +54,17 @@ def begin_start(params, row, g, n):
         agent["down_ns"] = now
     row.agency[0]["moved_bytes"] += sent if agent["before"] != NONE else 0.0
     begin_phase(params, row, g, TRANSFER, now + link["delay_ns"] + to_ns(sent * link["s_per_byte"]))
+
+
+@jit_call
+def be_there(params, row, g):
+    """At time 0 nobody waits for a start: agent `g` is there, and its model too."""
+    n, m = row.agent[g]["target"], row.agent[g]["model"]
+    if row.pair[n, m]["residency"] == ABSENT:
+        make_room(params, row, n, params.model[m]["weights_bytes"])
+        row.node[n]["memory_used_bytes"] += params.model[m]["weights_bytes"]
+        row.pair[n, m]["residency"] = RESIDENT
+    settle_down(params, row, g, 0)
 
 
 @jit_call

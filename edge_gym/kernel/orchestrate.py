@@ -1,13 +1,16 @@
 """Worlds with AI agents: placement, migration and routing decisions in one stream; the default rules take the rest."""
 
+import math
+
 from ._jit import jit, jit_call, jit_row
 from .accounts import score
+from .agent_cost import home_cost
 from .agent_tables import ASK_MIGRATIONS, ASK_PLACEMENTS, ASK_REQUESTS, LIVING
 from .agents import book, may_live
 from .applications import agency_event, ask, begin_agency, take_asked
 from .control import find_pick
 from .episode import begin
-from .migration import begin_move, begin_start, mend, park
+from .migration import be_there, begin_move, begin_start, mend, park
 from .observe import observe
 from .observe_agents import observe_agents
 from .requests import apply_choice
@@ -162,6 +165,8 @@ def send_agent(params, row, g, choice):
         else:
             agency["placed"] += 1 if agent["before"] == NONE else 0
             begin_start(params, row, g, choice)
+            if row.world[0]["now_ns"] == 0:
+                be_there(params, row, g)
     elif agent["state"] != LIVING:
         agency["refused"] += 1 if agent["before"] == NONE else 0
         park(params, row, g, REJECTED if agent["before"] == NONE else DROPPED)
@@ -169,7 +174,7 @@ def send_agent(params, row, g, choice):
 
 @jit_row
 def take_default(params, row, look, legal, times):
-    """The world's own rules: the fast path routes, agents without a home go where they fit best, nobody migrates."""
+    """The world's own rules: the fast path routes, agents go where they cost least, nobody migrates."""
     world, g, n_nodes = row.world[0], row.world[0]["subject"], row.node.shape[0]
     if world["subject_kind"] == REQUEST:
         observe(params, row, look, legal, times)
@@ -179,15 +184,16 @@ def take_default(params, row, look, legal, times):
     world["subject_kind"] = NO_SUBJECT
     world["subject"] = NONE
     stays = kind == MIGRATION and row.agent[g]["state"] == LIVING
-    send_agent(params, row, g, n_nodes if stays else best_fit(params, row, g))
+    send_agent(params, row, g, n_nodes if stays else cheapest_home(params, row, g))
 
 
 @jit_call
-def best_fit(params, row, g):
-    """The node that is fullest with agent `g` on it, or declining if there is none."""
-    found, fullest = row.node.shape[0], -1.0
+def cheapest_home(params, row, g):
+    """The node where agent `g` costs least by the world's own cost function, or declining if it fits nowhere."""
+    found, least = row.node.shape[0], math.inf
     for n in range(row.node.shape[0]):
-        load = row.lodging[n]["load"] + row.agent[g]["need"] * params.need[row.agent[g]["role"], n]["load"]
-        if load > fullest and may_live(params, row, g, n):
-            found, fullest = n, load
+        if may_live(params, row, g, n):
+            cost = home_cost(params, row, g, n)
+            if cost < least:
+                found, least = n, cost
     return found

@@ -17,7 +17,7 @@ from edge_gym.kernel import observe, random
 from edge_gym.kernel.build import World
 from edge_gym.scenario import Arrivals, Change, Law, Pool, Telemetry, Workload
 from edge_gym.scenario.presets import preset
-from edge_gym.trace import read_trace
+from edge_gym.traces.requests import read_trace
 
 
 def decline_all(obs, mask):

@@ -152,7 +152,14 @@ def test_imports_kernel_does_no_input_or_output():
 
 def test_imports_kernel_build_alone_knows_scenarios():
     events = ("edge_gym.events.phrases", "edge_gym.events.parser", "edge_gym.kernel", "numpy")
-    scenario = ("edge_gym.scenario", "edge_gym.network.topology", "edge_gym.trace", "edge_gym.errors", "numba", "scipy")
+    scenario = (
+        "edge_gym.scenario",
+        "edge_gym.network.topology",
+        "edge_gym.traces.requests",
+        "edge_gym.errors",
+        "numba",
+        "scipy",
+    )
     for module, allowed in zip(BUILDERS, ((*events, *scenario), events), strict=True):
         wrong = [
             name

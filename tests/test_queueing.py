@@ -29,7 +29,7 @@ from edge_gym.devices import DeviceType, ModelType, Service
 from edge_gym.kernel.observe import ALIVE, BUSY, OUTSTANDING, RETRIES, SLACK
 from edge_gym.kernel.tables import COMPLETED, DROPPED, REJECTED, SECOND
 from edge_gym.scenario import Change, Law, Pool, Scenario, Telemetry, Topology, Workload
-from edge_gym.trace import read_trace
+from edge_gym.traces.requests import read_trace
 
 SEEDS = range(100, 100 + REPLICATIONS)
 WARM = 2000  # requests

@@ -164,6 +164,17 @@ def test_utf_16_graphml_is_read(graphml):
     assert graphml(GRAPHML.replace("utf-8", "utf-16").encode("utf-16")).site_names == ("Alpha", "Gamma")
 
 
+def test_graphml_passes_over_what_other_programs_add(graphml):
+    """As in the older Topology Zoo files: drawings by yEd, ids of keys that differ from file to file, a stray mark."""
+    ours = ' xmlns:y="http://www.yworks.com/xml/graphml">\n  <key for="node" id="d50" yfiles.type="nodegraphics"/>"'
+    text = GRAPHML.replace(">\n", ours + "\n", 2).replace(ours + "\n", ">\n", 1)
+    drawing = f'<data key="d50"><y:edge><y:node>{"x" * 10_000}</y:node><y:data key="none">9</y:data></y:edge></data>'
+    text = text.replace('<node id="1">', f'<node id="1">{drawing}').replace("d3", "d77")
+    net = graphml(text, n_nodes=3)
+    assert net.site_names == ("Alpha", "Gamma") and net.graph.number_of_edges() == 3
+    assert [net.plan.names[i] for i in range(3)] == ["Alpha", "Beta", "Gamma"]
+
+
 BOMB = '<!DOCTYPE g [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
 HEAD = '<?xml version="1.0" encoding="utf-8"?>'
 

@@ -123,6 +123,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "show": _show_parser(subs),
         "stub-llm": _stub_llm_parser(subs),
         "prompt": _prompt_parser(subs),
+        "data": _data_parser(subs),
         "doctor": subs.add_parser("doctor", help="check this installation and say what to do about each problem"),
     }
     commands["doctor"].set_defaults(command=_doctor)
@@ -145,7 +146,7 @@ def _bench_parser(subs: Any) -> Parser:
     add("--workers", metavar="N", help="processes (default: one for each core)")
     add("--batch-size", default="64", metavar="N", help="worlds at the same time in a process; fewer save memory")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the scenario, as in --set load=0.9")
-    add("--trace", metavar="FILE", help="requests from a CSV file in the format of the Azure LLM trace")
+    add("--trace", metavar="FILE", help="requests from a trace file; see docs/data.md")
     add("--quiet", action="store_true", help="no progress bar")
     llm = parser.add_argument_group("policies that ask a language model", "an endpoint is set in the environment")
     llm.add_argument("--llm", metavar="MODE", help="off (default), live, record or replay")
@@ -193,6 +194,17 @@ def _prompt_parser(subs: Any) -> Parser:
     return parser
 
 
+def _data_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("data", help="say what a data file is, or convert it; see docs/data.md")
+    parser.add_argument("action", metavar="ACTION", help="inspect, or convert to a network (pings or eua)")
+    parser.add_argument("words", nargs="+", metavar="FILE", help="or: pings SERVERS PINGS; eua SITES USERS")
+    parser.add_argument("--out", metavar="FILE", help="write the converted file there; it must be new")
+    parser.add_argument("--sites", metavar="FILE", help="count the handovers of trajectories between these EUA sites")
+    parser.add_argument("--json", action="store_true", help="print figures for machines")
+    parser.set_defaults(command=_data)
+    return parser
+
+
 def _bench(options: argparse.Namespace) -> int:
     from edge_gym.cli.bench import bench
 
@@ -230,6 +242,12 @@ def _prompt(options: argparse.Namespace) -> int:
     from edge_gym.cli.prompt import prompt
 
     return prompt(options)
+
+
+def _data(options: argparse.Namespace) -> int:
+    from edge_gym.cli.data import data
+
+    return data(options.action, options.words, options.out, options.sites, options.json)
 
 
 def _doctor(options: argparse.Namespace) -> int:

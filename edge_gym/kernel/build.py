@@ -12,7 +12,7 @@ from edge_gym.errors import EdgeGymInputError
 from edge_gym.events.phrases import ACTIVITIES
 from edge_gym.network.topology import Network, build_topology
 from edge_gym.scenario import Law, Scenario
-from edge_gym.trace import Trace, read_trace
+from edge_gym.traces.requests import Trace, read_trace
 
 from . import tables
 from .build_agents import build_agents

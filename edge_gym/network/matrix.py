@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +34,32 @@ def matrix_plan(topology: Topology, n_nodes: int) -> Plan:
     Raises:
         EdgeGymInputError: Names file and line, column and value.
     """
-    path = locate(topology.path or "")
-    name = Path(path).name
-    rows = csv.reader(io.StringIO(decode_utf8(read_bytes(path, MAX_BYTES), name), newline=""))
-    header = next(rows, [])
-    nodes = header[1:]
-    _check_header(header, n_nodes, name)
-    sites, values = [], []
+    path = topology.path or ""
+    return _plan(topology, *read_matrix(path, n_nodes), Path(locate(path)).name)
+
+
+def read_matrix(path: str | os.PathLike, n_nodes: int | None = None) -> tuple[list[str], list[str], np.ndarray]:
+    """Reads a delay matrix.
+
+    Args:
+        path: The file.
+        n_nodes: How many columns there must be; None for any number.
+
+    Returns:
+        Names of sites and of nodes, and one-way seconds, (n_sites, n_nodes), inf where unreachable.
+
+    Raises:
+        EdgeGymInputError: Names file and line, column and value.
+    """
+    real = locate(path)
+    name = Path(real).name
+    rows = csv.reader(io.StringIO(decode_utf8(read_bytes(real, MAX_BYTES), name), newline=""))
+    sites: dict[str, None] = {}
+    values = []
     try:
+        header = next(rows, [])
+        nodes = header[1:]
+        _check_header(header, len(nodes) if n_nodes is None else n_nodes, name)
         for row in rows:
             where = f"{name}:{rows.line_num}"
             if len(row) != len(header):
@@ -49,13 +68,13 @@ def matrix_plan(topology: Topology, n_nodes: int) -> Plan:
                 raise EdgeGymInputError("site", row[0], "a name that no other row has", where)
             if len(sites) >= MAX_SITES:
                 raise EdgeGymInputError("sites", MISSING, f"at most {MAX_SITES}", where)
-            sites.append(row[0])
+            sites[row[0]] = None
             values.append([delay(cell, column, where) for cell, column in zip(row[1:], nodes, strict=True)])
     except csv.Error as error:
         raise EdgeGymInputError("row", MISSING, "valid CSV", f"{name}:{rows.line_num}", str(error)) from None
     if not values:
         raise EdgeGymInputError("rows", MISSING, "at least one site", name, "the file has a header only")
-    return _plan(topology, sites, nodes, np.array(values), name)
+    return list(sites), nodes, np.array(values)
 
 
 def _plan(topology: Topology, sites: list[str], nodes: list[str], delay_s: np.ndarray, name: str) -> Plan:

@@ -1,0 +1,1 @@
+"""Other people's data: request traces, trajectories, sites, pings, pods. See docs/data.md."""

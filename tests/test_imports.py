@@ -104,7 +104,7 @@ def test_imports_network_libraries_only_where_language_models_are_asked():
     only_in(("pydantic",), "edge_baselines.llm")
     only_in(("openai", "httpx2"), "edge_baselines.llm.client", "edge_baselines.llm.transport")
     only_in(("http", "socketserver"), "edge_baselines.llm.stub.server")
-    only_in(("agentscope",), "edge_baselines.llm.agentscope_adapter")
+    only_in(("agentscope",), "edge_baselines.llm.agentscope_adapter", "edge_baselines.testbed.agent")
     elsewhere = ("httpx", "requests", "aiohttp", "urllib3", "urllib.request", "ftplib", "smtplib", "websockets")
     assert importers(elsewhere, PACKAGE_NAMES) == []
 

@@ -124,6 +124,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "stub-llm": _stub_llm_parser(subs),
         "prompt": _prompt_parser(subs),
         "data": _data_parser(subs),
+        "testbed": _testbed_parser(subs),
         "doctor": subs.add_parser("doctor", help="check this installation and say what to do about each problem"),
     }
     commands["doctor"].set_defaults(command=_doctor)
@@ -179,7 +180,7 @@ def _show_parser(subs: Any) -> Parser:
 def _stub_llm_parser(subs: Any) -> Parser:
     parser = subs.add_parser("stub-llm", help="serve a stand-in for a language model on this machine")
     parser.add_argument("--port", default="0", metavar="N", help="default: a free one")
-    parser.add_argument("--play", default="rules", metavar="NAME", help="rules (default), obedient, or a fault")
+    parser.add_argument("--play", default="rules", metavar="NAME", help="rules (default), obedient, chat, or a fault")
     parser.set_defaults(command=_stub_llm)
     return parser
 
@@ -202,6 +203,21 @@ def _data_parser(subs: Any) -> Parser:
     parser.add_argument("--sites", metavar="FILE", help="count the handovers of trajectories between these EUA sites")
     parser.add_argument("--json", action="store_true", help="print figures for machines")
     parser.set_defaults(command=_data)
+    return parser
+
+
+def _testbed_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("testbed", help="move a real agent between real processes and measure what it takes")
+    add = parser.add_argument
+    add("--messages", default="10,100,1000", metavar="N,N", help="of the conversation (default 10,100,1000)")
+    add("--characters", default="400,1600", metavar="N,N", help="of a message (default 400,1600)")
+    add("--mode", default="both", metavar="MODE", help="lightweight, full, or both (default)")
+    add("--repeats", default="5", metavar="N", help="of each migration (default 5)")
+    add("--image-mib", default="64", metavar="N", help="image of a full migration, in MiB (default 64)")
+    add("--out", default="runs/testbed", metavar="FOLDER", help="write results there (default runs/testbed)")
+    add("--overwrite", action="store_true", help="replace the older results in --out")
+    add("--json", action="store_true", help="print the law and all cells as JSON")
+    parser.set_defaults(command=_testbed)
     return parser
 
 
@@ -248,6 +264,12 @@ def _data(options: argparse.Namespace) -> int:
     from edge_gym.cli.data import data
 
     return data(options.action, options.words, options.out, options.sites, options.json)
+
+
+def _testbed(options: argparse.Namespace) -> int:
+    from edge_gym.cli.testbed import testbed
+
+    return testbed(options)
 
 
 def _doctor(options: argparse.Namespace) -> int:

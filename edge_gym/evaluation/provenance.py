@@ -51,7 +51,7 @@ def kernel_hash() -> str:
 
 def git_state() -> dict[str, Any] | None:
     """Commit and whether anything differs from it; None if edge_gym does not run from a git checkout."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     commit, changes = _git(root, "rev-parse", "HEAD"), _git(root, "status", "--porcelain")

@@ -11,9 +11,10 @@ from edge_gym.scenario.parts import MAX_HORIZON_S, Law
 SHAPES = ("chain", "star", "tree")
 MOBILITIES = ("none", "markov", "waypoint", "commute", "trace")
 MODES = ("lightweight", "full")
-# An AgentScope memory of messages of 400 characters holds 548 bytes a message: 148 and one byte a character. A token is
-# taken as four characters. The seconds are what exporting and importing such a memory takes: see docs/migration.md.
-STATE_BYTES, BYTES_PER_MESSAGE, BYTES_PER_TOKEN = 600.0, 148.0, 4.0
+# An exported AgentScope 2.0 state holds 471 bytes, 375 for each message and one for each character of it, of which a
+# token is taken to have four: measured by `edge-gym testbed`, as are the times of writing and reading it
+# (docs/migration.md).
+STATE_BYTES, BYTES_PER_MESSAGE, BYTES_PER_TOKEN = 471.0, 375.0, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +87,10 @@ class Migration:
     bytes_per_message: float = number(BYTES_PER_MESSAGE, 0, 1e9, "bytes", "state added by a message, text excluded")
     bytes_per_token: float = number(BYTES_PER_TOKEN, 0, 1e6, "bytes", "state added by a token of a message")
     context_tokens: int = number(8192, 1, 10_000_000, "tokens", "longest context; then its older half is summed up")
-    export_s: float = number(2e-3, 0, 1e4, "s", "time to write down a state, constant part")
-    export_s_per_byte: float = number(1.2e-8, 0, 1, "s/byte", "time to write down a state")
-    import_s: float = number(4e-3, 0, 1e4, "s", "time to read a state, constant part")
-    import_s_per_byte: float = number(2.5e-8, 0, 1, "s/byte", "time to read a state")
+    export_s: float = number(2e-5, 0, 1e4, "s", "time to write down a state, constant part")
+    export_s_per_byte: float = number(2.9e-9, 0, 1, "s/byte", "time to write down a state")
+    import_s: float = number(2.4e-3, 0, 1e4, "s", "time to read a state, constant part")
+    import_s_per_byte: float = number(1.6e-8, 0, 1, "s/byte", "time to read a state")
     ping_pong_s: float = number(60.0, 0, MAX_HORIZON_S, "s", "back where it was within this time: ping-pong")
     after_move_s: float = number(10.0, 0, MAX_HORIZON_S, "s", "late requests this long after a move are counted apart")
 

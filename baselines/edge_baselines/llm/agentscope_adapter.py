@@ -152,7 +152,7 @@ def _library() -> SimpleNamespace:
         ) -> Any:
             if self.outcome is not None:
                 raise SecondQuestion
-            plain = [_plain(item) for item in await self.formatter.format(messages)]
+            plain = [plain_message(item) for item in await self.formatter.format(messages)]
             body = {**self.body, "messages": plain, "tools": tools or []}
             self.outcome = self.inner.attempt(body, self.seconds, self.tag)
             if self.outcome.answer is None:
@@ -168,7 +168,7 @@ def _library() -> SimpleNamespace:
     )  # fmt: skip
 
 
-def _plain(item: Message) -> Message:
+def plain_message(item: Message) -> Message:
     """A message with its text as one string, which every endpoint understands, and without names."""
     content = item.get("content")
     if isinstance(content, list):

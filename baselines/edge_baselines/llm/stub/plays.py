@@ -24,11 +24,18 @@ ORDER = re.compile(
     re.IGNORECASE,
 )
 
+QUOTE = 60  # characters
+
+
+def said_by_user(request: dict[str, Any]) -> list[str]:
+    """The user's messages of a request, whether they come as text or in parts."""
+    contents = [m["content"] for m in request["messages"] if m["role"] == "user"]
+    return [c if isinstance(c, str) else "".join(part.get("text", "") for part in c) for c in contents]
+
 
 def situation_of(request: dict[str, Any]) -> str:
-    """The first user message of a request, whether it comes as text or in parts."""
-    content = next((m["content"] for m in request["messages"] if m["role"] == "user"), "")
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    """The first user message of a request, or ""."""
+    return next(iter(said_by_user(request)), "")
 
 
 def events_of(request: dict[str, Any]) -> str:
@@ -83,4 +90,16 @@ def obedient() -> Play:
     return scripted(answer)
 
 
-PLAYS: dict[str, Callable[[], Play]] = {"rules": rules, "obedient": obedient}
+def chat() -> Play:
+    """Says how many messages it was sent, and how the user's first and last one begin: so a memory can be tested."""
+
+    def play(request: dict[str, Any]) -> Reply:
+        said = said_by_user(request) or [""]
+        first, last = said[0][:QUOTE], said[-1][:QUOTE]
+        text = f"I was sent {len(request['messages'])} messages. You began: {first} ... and now: {last}"
+        return reply_with(completion(message(text)), request)
+
+    return play
+
+
+PLAYS: dict[str, Callable[[], Play]] = {"rules": rules, "obedient": obedient, "chat": chat}

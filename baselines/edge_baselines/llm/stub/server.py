@@ -59,6 +59,12 @@ class StubServer:
         self._thread.join(5.0)
         self._server.server_close()
 
+    def forget(self) -> None:
+        """Forget the requests that came so far."""
+        with self._one_at_a_time:
+            self.requests.clear()
+            self.headers.clear()
+
     def wait(self) -> None:
         """Serve until a signal comes."""
         self._thread.join()

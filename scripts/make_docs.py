@@ -61,16 +61,31 @@ def task_page(task: Task) -> str:
 def presets_page() -> str:
     """A table of the presets."""
     heads = ("name", "nodes", "sites", "models", "arrivals", "load", "requests", "telemetry age", "what it is")
-    rows = [preset_row(name, build.__doc__ or "", build()) for name, build in PRESETS.items()]
+    worlds = {name: (" ".join((build.__doc__ or "").split()), build()) for name, build in PRESETS.items()}
+    rows = [preset_row(name, *world) for name, world in worlds.items() if not world[1].roles]
+    agents = [agents_row(name, *world) for name, world in worlds.items() if world[1].roles]
+    agent_heads = ("name", "nodes", "sites", "roles", "applications", "agents", "users", "requests", "what it is")
     text = (
         "# Presets\n\nNamed scenarios. A short name (without the task) will do where the task is known; any field can "
         "be overridden:\n`gym.make(\"edge_gym/Routing-v0\", scenario=\"stationary\", n_nodes=32, load=0.7)`.\n"
         "*Load* is the arrival rate over the largest rate any routing could sustain at nominal speed.\n\n"
     )  # fmt: skip
-    return note("the presets") + text + table(heads, rows) + "\n"
+    more = "\n\nWith AI agents:\n\n" + table(agent_heads, agents) + "\n"
+    return note("the presets") + text + table(heads, rows) + more
 
 
-def preset_row(name: str, text: str, scenario: Scenario) -> tuple[str, ...]:
+def agents_row(name: str, summary: str, scenario: Scenario) -> tuple[str, ...]:
+    """Cells of one preset with agents."""
+    apps, nodes, sites = scenario.applications, scenario.pool.n_nodes, scenario.topology.n_sites
+    come = [f"{apps.at_start} at the start"] if apps.at_start else []
+    come += [f"{apps.applications_per_s:.3g}/s"] if apps.applications_per_s else []
+    roles = ", ".join(role.name for role in scenario.roles)
+    plain = scenario.arrivals.kind if scenario.arrivals.load is None else f"load {scenario.arrivals.load:g}"
+    size = f"{apps.size.mean:g}" if apps.size.kind == "constant" else f"{apps.size.low:g} to {apps.size.high:g}"
+    return f"`{name}`", f"{nodes:,}", f"{sites}", roles, ", ".join(come), size, scenario.mobility.kind, plain, summary
+
+
+def preset_row(name: str, summary: str, scenario: Scenario) -> tuple[str, ...]:
     """Cells of one preset."""
     arrivals = scenario.arrivals
     load = f"{arrivals.load:g}" if arrivals.load is not None else "-"
@@ -79,7 +94,6 @@ def preset_row(name: str, text: str, scenario: Scenario) -> tuple[str, ...]:
     models = ", ".join(workload.model for workload in scenario.workloads)
     nodes, sites = scenario.pool.n_nodes, scenario.topology.n_sites
     requests = "no limit" if scenario.n_requests is None else f"{scenario.n_requests:,}"
-    summary = " ".join(text.split())
     age = f"{scenario.telemetry.age_s:g} s"
     return f"`{name}`", f"{nodes:,}", f"{sites}", models, arrivals.kind, load, requests, age, summary
 

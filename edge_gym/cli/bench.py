@@ -65,8 +65,10 @@ def bench(options: argparse.Namespace) -> int:
 def scenarios(options: argparse.Namespace) -> list[Scenario]:
     """The scenarios that the arguments ask for."""
     settings = parse_settings(options.set)
+    from edge_gym.tasks import get_task
+
     found = []
-    for name in names("--scenario", options.scenario):
+    for name in names("--scenario", options.scenario or get_task(options.task).scenario):
         scenario = resolve(name, options.task)
         if options.trace is not None:
             scenario = with_trace(scenario, options.trace)

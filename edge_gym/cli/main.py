@@ -137,7 +137,7 @@ def _bench_parser(subs: Any) -> Parser:
     parser = subs.add_parser("bench", help="run policies on the same worlds and compare them")
     add = parser.add_argument
     add("--task", default="routing", help="default: routing")
-    add("--scenario", default="stationary", metavar="NAMES", help="presets or files, with commas between them")
+    add("--scenario", metavar="NAMES", help="presets or files, with commas between them (default: the task's own)")
     add("--policies", default="random,jsq,sect_static,oracle", metavar="NAMES", help="see 'edge-gym list policies'")
     add("--episodes", default="20", metavar="N", help="worlds for each policy and scenario (default 20)")
     add("--seed", default="1000", metavar="N", help="of the first world; the next has the next number (default 1000)")

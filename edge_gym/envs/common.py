@@ -22,13 +22,13 @@ def _world(scenario: Scenario) -> World:
 
 
 def resolve_task(task: str, scenario: Any, overrides: dict[str, Any]) -> tuple[Task, World]:
-    """The task and the world that an environment's arguments ask for.
+    """The task and the world that an environment's arguments ask for; without a scenario, the task's own preset.
 
     Raises:
         EdgeGymInputError: Unknown task, preset or field, or a value out of range.
     """
     found = get_task(task)
-    return found, _world(resolve(scenario, found.worlds, **overrides))
+    return found, _world(resolve(found.scenario if scenario is None else scenario, found.worlds, **overrides))
 
 
 def check_choice(field: str, value: Any, allowed: Iterable[Any]) -> Any:

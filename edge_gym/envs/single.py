@@ -36,7 +36,7 @@ class EdgeEnv(gymnasium.Env):
         self,
         *,
         task: str = "routing",
-        scenario: Any = "stationary",
+        scenario: Any = None,
         illegal: str = "raise",
         render_mode: str | None = None,
         **overrides: Any,

@@ -40,7 +40,7 @@ class EdgeVectorEnv(VectorEnv):
         num_envs: int = 1,
         *,
         task: str = "routing",
-        scenario: Any = "stationary",
+        scenario: Any = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         illegal: str = "raise",
         copy: bool = True,

@@ -23,7 +23,7 @@ MAX_WORKERS = 1024
 def evaluate(
     policies: str | Policy | Sequence[str | Policy],
     task: str = "routing",
-    scenario: Any = "stationary",
+    scenario: Any = None,
     seeds: Iterable[int] = range(1000, 1020),
     *,
     n_workers: int = 1,

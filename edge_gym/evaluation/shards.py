@@ -83,7 +83,7 @@ def plan(
 ) -> list[Shard]:
     """Checked work in its final order: by scenario, policy and seed."""
     worlds = _check_seeds(seeds)
-    given = [scenario] if isinstance(scenario, str | Path | Scenario) else list(scenario)
+    given = [scenario] if scenario is None or isinstance(scenario, str | Path | Scenario) else list(scenario)
     if not given:
         raise EdgeGymInputError("scenario", given, "at least one scenario")
     scenarios = [resolve_task(task, one, overrides)[1].scenario for one in given]

@@ -10,11 +10,16 @@ from scipy.sparse import csgraph
 from edge_gym.network.topology import Network, paths
 from edge_gym.scenario import Scenario
 from edge_gym.scenario.agents import MOBILITIES, SHAPES
+from edge_gym.traces.mobility import read_mobility
+from edge_gym.traces.pods import read_pods
+from edge_gym.traces.visits import visits
 
 from . import agent_tables as at
 from .tables import NEVER, NONE, SECOND
 
 _MONTH_S = 30 * 86_400.0
+_MOST_S = 1e9  # of a pod's life
+_NEEDS = (0.1, 8.0)  # of a pod, over the mean
 _NEIGHBOURS = 3  # nearest sites that count as neighbours of a site, besides those that connect all
 
 
@@ -185,8 +190,34 @@ def _ways(network: Network) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tracks(scenario: Scenario, network: Network) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros(0, at.STOP), np.zeros(0, np.int64)
+    """The ways of recorded users: their stops, and where those of each begin. Their area is laid over the network's."""
+    path = scenario.mobility.mobility_path
+    if path is None:
+        return np.zeros(0, at.STOP), np.zeros(0, np.int64)
+    recorded = read_mobility(path)
+    xy = np.c_[recorded.x, recorded.y]
+    low, site_low = xy.min(axis=0), network.site_xy.min(axis=0)
+    span = np.maximum(np.ptp(xy, axis=0), 1e-12)
+    site_xy = low + (network.site_xy - site_low) / np.maximum(np.ptp(network.site_xy, axis=0), 1e-12) * span
+    found = visits(recorded, site_xy)
+    stop = np.zeros(len(found.user), at.STOP)
+    stop["time_ns"] = np.rint(found.time_s * SECOND)
+    stop["site"] = found.site
+    return stop, np.searchsorted(found.user, np.arange(int(found.user.max()) + 2)).astype(np.int64)
 
 
 def _pods(scenario: Scenario) -> np.ndarray:
-    return np.zeros(0, at.POD)
+    """Recorded arrivals; the needs of an application are as the GPUs (else the cores) its pod asked for."""
+    apps = scenario.applications
+    if apps.pods_path is None:
+        return np.zeros(0, at.POD)
+    pods = read_pods(apps.pods_path)
+    asked = pods.gpu if pods.gpu.any() else pods.cpu
+    table = np.zeros(len(pods.time_ns), at.POD)
+    scale = 1.0
+    if apps.applications_per_s > 0.0 and pods.time_ns[-1] > 0:
+        scale = len(table) / apps.applications_per_s / (pods.time_ns[-1] / SECOND)
+    table["time_ns"] = np.rint(pods.time_ns * scale)
+    table["lifetime_ns"] = np.rint(np.minimum(pods.duration_s, _MOST_S) * SECOND)
+    table["need"] = np.clip(asked / max(float(asked.mean()), 1e-12), *_NEEDS)
+    return table

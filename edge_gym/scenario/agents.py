@@ -48,7 +48,7 @@ class Applications:
     need_cv: float = number(0.0, 0, 5, "ratio", "spread of the agents' rate and needs around their role's, log-normal")
     most_waiting: int = number(16, 1, 10_000, "requests", "that wait for an agent that starts or moves")
     load_limit: float = number(0.9, 0.01, 0.95, "share", "of a node's throughput that agents may take")
-    pods_path: str | None = text(None, "file of arrivals: see docs/data.md; it replaces the Poisson arrivals")
+    pods_path: str | None = text(None, "file of arrivals (docs/data.md), scaled to applications_per_s if that is > 0")
 
     def __post_init__(self):
         check(self)

@@ -95,6 +95,7 @@ TASK = Task(
     page=__doc__ or "",
     columns=COLUMNS,
     worlds="routing",
+    scenario="stationary",
     n_actions=_n_actions,
     noop=_finish,
     control=True,

@@ -109,6 +109,7 @@ TASK = Task(
     page=__doc__ or "",
     columns=COLUMNS,
     worlds="routing",
+    scenario="stationary",
     n_actions=one_for_each_node,
     noop=decline,
 )

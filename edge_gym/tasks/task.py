@@ -19,6 +19,7 @@ class Task:
         page: The documentation page (Markdown).
         columns: The features of an observation row, in order.
         worlds: The task whose scenarios it is played on: its own, or another's.
+        scenario: The preset that is taken where none is named.
         n_actions: From the numbers of nodes and models to the number of actions; a named function, so that
             environments can be pickled.
         noop: From the same to the action that changes nothing: decline, or end the turn.
@@ -32,6 +33,7 @@ class Task:
     page: str
     columns: tuple[Column, ...]
     worlds: str
+    scenario: str
     n_actions: Callable[[int, int], int]
     noop: Callable[[int, int], int]
     control: bool = False

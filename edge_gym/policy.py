@@ -55,7 +55,7 @@ class Policy(Protocol):
     One that controls the fast path instead of routing has `task = "metacontrol"`: its choices are tool calls. Where
     it finishes its turn it may say, by attributes of shape (B,) in simulated seconds, when it wants to be asked again:
     `wake_s`, at the latest then (0: at the next tick); `wait_s`, exactly then and deaf to events meanwhile (0: it does
-    not wait), which is how thinking takes time.
+    not wait), which is how thinking takes time. Where a new agent is placed, `wait_s` is by how much later it starts.
 
     A policy that depends on something outside may have any of these: `identity`, plain values that make two runs the
     same run; `preflight()`, called once before a run; `begin_shard(label)` and `close()`, called around the episodes

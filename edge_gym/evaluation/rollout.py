@@ -170,8 +170,8 @@ class _Turn:
         return self.batch.state.world["news_count"].tolist()
 
     def _set_waits(self) -> None:
-        """When a controller of the fast path that finishes its turn wants to be asked again."""
-        if not self.batch.task.control:
+        """When a controller of the fast path wants to be asked again; how long one of agents has thought."""
+        if not (self.batch.task.control or self.batch.task.asks):
             return
         for name in ("wait", "wake"):
             seconds = np.minimum(np.maximum(getattr(self.policy, f"{name}_s", 0.0), 0.0), LONG_S)

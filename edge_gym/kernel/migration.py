@@ -43,8 +43,8 @@ def begin_phase(params, row, g, phase, due_ns):
 
 
 @jit_call
-def begin_start(params, row, g, n):
-    """Agent `g`, which lives nowhere, starts on node `n`: its image comes from the user's site, its state too."""
+def begin_start(params, row, g, n, wait_ns):
+    """Agent `g`, which lives nowhere, starts on node `n` in `wait_ns`: image and state come from the user's site."""
     agent, now = row.agent[g], row.world[0]["now_ns"]
     link, sent = params.link[row.app[agent["app"]]["site"], n], sent_bytes(params, agent)
     reserve(params, row, g, n)
@@ -53,7 +53,7 @@ def begin_start(params, row, g, n):
     if agent["before"] == NONE:
         agent["down_ns"] = now
     row.agency[0]["moved_bytes"] += sent if agent["before"] != NONE else 0.0
-    begin_phase(params, row, g, TRANSFER, now + link["delay_ns"] + to_ns(sent * link["s_per_byte"]))
+    begin_phase(params, row, g, TRANSFER, now + wait_ns + link["delay_ns"] + to_ns(sent * link["s_per_byte"]))
 
 
 @jit_call

@@ -46,7 +46,7 @@ def run_agents(params, state, order, first, last, obs, mask, out, look, legal, t
         elif todo == STEP:
             world["log_count"] = 0
             world["news_count"] = 0
-            decide(params, row, order[b]["action"])
+            decide(params, row, order[b]["action"], order[b]["wait_ns"])
         if todo != LOOK:
             go_on(params, row, look, legal, times)
             if todo == STEP:  # what happened before the first decision is part of the first reward
@@ -141,8 +141,8 @@ def mend_all(params, row):
 
 
 @jit_row
-def decide(params, row, choice):
-    """What the controller wants for the subject."""
+def decide(params, row, choice, wait_ns):
+    """What the controller wants for the subject; a new agent is started when it has thought for `wait_ns`."""
     world, kind, g = row.world[0], row.world[0]["subject_kind"], row.world[0]["subject"]
     if kind == REQUEST:
         apply_choice(params, row, choice)
@@ -152,11 +152,11 @@ def decide(params, row, choice):
     world["subject_kind"] = NO_SUBJECT
     world["subject"] = NONE
     world["decisions"] += 1
-    send_agent(params, row, g, choice)
+    send_agent(params, row, g, choice, wait_ns)
 
 
 @jit_call
-def send_agent(params, row, g, choice):
+def send_agent(params, row, g, choice, wait_ns):
     """Agent `g` goes to node `choice`; declining leaves it where it is, or nowhere."""
     agency, agent = row.agency[0], row.agent[g]
     if choice < row.node.shape[0]:
@@ -164,7 +164,7 @@ def send_agent(params, row, g, choice):
             begin_move(params, row, g, choice)
         else:
             agency["placed"] += 1 if agent["before"] == NONE else 0
-            begin_start(params, row, g, choice)
+            begin_start(params, row, g, choice, wait_ns)
             if row.world[0]["now_ns"] == 0:
                 be_there(params, row, g)
     elif agent["state"] != LIVING:
@@ -184,7 +184,7 @@ def take_default(params, row, look, legal, times):
     world["subject_kind"] = NO_SUBJECT
     world["subject"] = NONE
     stays = kind == MIGRATION and row.agent[g]["state"] == LIVING
-    send_agent(params, row, g, n_nodes if stays else cheapest_home(params, row, g))
+    send_agent(params, row, g, n_nodes if stays else cheapest_home(params, row, g), 0)
 
 
 @jit_call

@@ -456,7 +456,7 @@ ORDER = np.dtype(  # (B,): what to do with each world
         ("root_seed", "u8"),  # BEGIN: the seed given to `reset`
         ("episode", "i8"),  # BEGIN: number of the episode since that seed, from 0
         ("todo", "i8"),  # SKIP, LOOK, BEGIN or STEP
-        ("wait_ns", "i8"),  # control, with `finish`: think for this long, deaf to events; 0: do not
+        ("wait_ns", "i8"),  # control, with `finish`: think so long, deaf to events; agents: start a new one so late
         ("asks", "i8"),  # BEGIN, worlds with agents: bits, what is asked
         ("wake_ns", "i8"),  # control, with `finish`: be asked again after this time at the latest; 0: at the next tick
     ]

@@ -30,6 +30,10 @@ ROSTER = np.dtype(  # an agent that is there
 )
 
 
+# Tables of a problem with a row for each agent.
+OF_AGENTS = {"own", "refuse", "load", "memory", "storage", "traffic", "model", "parent", "talk_delay", "talk_bytes"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Assignment:
     """The placement problem of the application of a subject, as it is now.
@@ -124,20 +128,8 @@ class Agency:
         app = state.app[b, p]
         count = fill_problem(self._batch.world.params, state, b, p, self._terms, whole)
         shared = {"rtt_s", "per_byte", "weights", "crowd_weight"}
-        of_agents = {
-            "own",
-            "refuse",
-            "load",
-            "memory",
-            "storage",
-            "traffic",
-            "model",
-            "parent",
-            "talk_delay",
-            "talk_bytes",
-        }
         parts = {
-            name: table if name in shared else table[:count].copy() if name in of_agents else table.copy()
+            name: table if name in shared else table[:count].copy() if name in OF_AGENTS else table.copy()
             for name, table in whole._asdict().items()
         }
         parts["child_at"], parts["child"] = np.zeros(count + 1, np.int64), np.zeros(count, np.int64)
@@ -175,6 +167,11 @@ class Agency:
         lived_s = (state.world[b]["now_ns"] - agents["settled_ns"]) / SECOND
         table["lived_s"] = np.where(agents["state"] == LIVING, lived_s, 0.0)
         return table
+
+    def member(self, b: int) -> tuple[int, int]:
+        """Number of the subject's application in the episode, and which of its agents the subject is."""
+        agent = self._batch.state.agent[b, self.subject(b)]
+        return int(self._batch.state.app[b, agent["app"]]["id"]), self.subject(b) - int(agent["app"]) * self._most
 
     def subject(self, b: int) -> int:
         """Row of the agent that is asked about in world `b` (the column `agent` of the roster)."""

@@ -80,6 +80,8 @@ class LeastWorkLeft(Heuristic):
 class Nearest(Heuristic):
     """The node with the shortest way there and back on the network."""
 
+    tasks = ("routing", "placement")
+
     def cost(self, obs: np.ndarray) -> np.ndarray:
         """Network time, log-scaled: the order is the same."""
         return obs[:, :-1, observe.NETWORK]

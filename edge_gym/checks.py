@@ -181,8 +181,9 @@ def check_conservation(make: Make, n_steps: int = 4000, seed: int = 1) -> bool:
     for k in range(n_steps):
         world = batch.state.world[0]
         ends = world["completed"] + world["rejected"] + world["dropped"]
-        assert world["arrived"] == ends + world["in_system"], (
-            f"step {k}: arrived {world['arrived']}, ended {ends}, in the system {world['in_system']}"
+        arrived = world["arrived"] + batch.state.agency[0]["arrived"].sum()  # requests for agents count by themselves
+        assert arrived == ends + world["in_system"], (
+            f"step {k}: arrived {arrived}, ended {ends}, in the system {world['in_system']}"
         )
         assert min(ends, world["in_system"]) >= 0, f"step {k}: a negative counter"
         latency_ns -= round(player.last.info["reward_terms"]["latency"] * 1e9)

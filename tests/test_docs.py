@@ -106,7 +106,7 @@ def test_columns_match_the_space(task):
 
 def test_every_preset_is_listed():
     rows = cells(make_docs.pages()["presets.md"], 9)
-    assert [row[0].strip("`") for row in rows] == list(PRESETS)
+    assert [row[0].strip("`") for row in rows if row[0] != "name"] == list(PRESETS)
     assert all(row[-1] for row in rows), "a preset without a docstring"
 
 

@@ -65,7 +65,7 @@ TOY = preset("toy2")
         pytest.param({"latancy": 1}, "latancy", "did you mean 'latency'", id="BAD-46-unknown"),
         pytest.param({"load": 0.7, "rate_per_s": 1.0}, "load", "not both", id="BAD-15-both"),
         pytest.param({"arrivals_kind": "trace"}, "trace_path", "path of a trace", id="BAD-41-no-path"),
-        pytest.param({"kind": "mmpp"}, "kind", "arrivals_kind or topology_kind", id="BAD-10-ambiguous"),
+        pytest.param({"kind": "mmpp"}, "kind", "arrivals_kind or mobility_kind or topology_kind", id="BAD-10-ambiguous"),
         pytest.param({"seed": 3}, "seed", "topology_seed", id="BAD-10-seed"),
         pytest.param({"n_node": 3}, "n_node", "did you mean 'n_nodes'", id="BAD-10-unknown"),
         pytest.param({"pool": None}, "pool", "a Pool", id="BAD-11-null"),
@@ -208,7 +208,8 @@ def test_default_workloads_have_the_measured_means():
 def test_presets_build_and_are_named_after_their_key(name):
     scenario = preset(name)
     assert f"{scenario.task}/{scenario.name}" == name
-    assert resolve(name) == resolve(scenario.name) == resolve(scenario) == scenario
+    task = scenario.task
+    assert resolve(name, task) == resolve(scenario.name, task) == resolve(scenario, task) == scenario
 
 
 def test_bad_58_unknown_preset_names_the_nearest():

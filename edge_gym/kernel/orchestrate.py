@@ -52,10 +52,27 @@ def run_agents(params, state, order, first, last, obs, mask, out, look, legal, t
             if todo == STEP:  # what happened before the first decision is part of the first reward
                 score(params, row, out[b])
                 score_moves(params, row, out[b])
+            else:
+                pay_nothing(out[b])
             out[b]["time_s"] = world["now_ns"] / SECOND
             out[b]["seed"] = world["seed"]
             out[b]["done"] = world["done"]
         observe_agents(params, row, obs[b], mask[b], times)
+
+
+@jit_row
+def pay_nothing(out):
+    """The beginning of an episode has no reward."""
+    out["reward"] = 0.0
+    out["dt_s"] = 0.0
+    out["latency"] = 0.0
+    out["slo_miss"] = 0.0
+    out["drop"] = 0.0
+    out["stutter"] = 0.0
+    out["migration"] = 0.0
+    out["energy"] = 0.0
+    out["cost"] = 0.0
+    out["imbalance"] = 0.0
 
 
 @jit_row

@@ -33,7 +33,7 @@ def crew_workloads() -> tuple[Workload, ...]:
     asked = Law(kind="lognormal", mean=800.0, cv=0.8, minimum=1.0, maximum=16_000.0)
     answers = Law(kind="lognormal", mean=512.0, cv=0.8, minimum=1.0, maximum=4096.0)
     return (
-        Workload(model="llama3.1-8b", prompt_tokens=asked, units=answers, deadline_s=120.0),
+        Workload(model="llama3.1-8b", prompt_tokens=asked, units=answers, deadline_s=60.0),
         Workload.default("bert-large", deadline_s=3.0),
         Workload.default("retinanet", deadline_s=3.0),
         Workload.default("sdxl", deadline_s=60.0),
@@ -49,7 +49,7 @@ def companion_workloads() -> tuple[Workload, ...]:
 
 
 def metro_16() -> Scenario:
-    """16 nodes of 8 kinds on a metro tree with 4 sites; every 2 s an application of 8 agents comes for 24 s or so."""
+    """16 nodes of 8 kinds on a metro tree with 4 sites; every 2.5 s an application of 8 agents comes for 24 s or so."""
     return Scenario(
         name="metro-16",
         task="placement",
@@ -60,13 +60,13 @@ def metro_16() -> Scenario:
         weights=WEIGHTS,
         roles=CREW,
         applications=Applications(
-            applications_per_s=1 / 2,
+            applications_per_s=0.4,
             n_applications=40,
             lifetime_mean_s=24.0,
             most=32,
             size=Law(mean=8.0),
             most_agents=8,
-            need_cv=0.4,
+            need_cv=0.3,
         ),
         horizon_s=600.0,
     )
@@ -99,7 +99,7 @@ def global_24() -> Scenario:
             most=16,
             size=Law(mean=40.0),
             most_agents=40,
-            need_cv=0.4,
+            need_cv=0.3,
         ),
         horizon_s=3600.0,
     )
@@ -134,7 +134,7 @@ def metro_1000() -> Scenario:
             most=200,
             size=Law(mean=50.0),
             most_agents=50,
-            need_cv=0.4,
+            need_cv=0.3,
         ),
     )
 
@@ -150,7 +150,7 @@ def commute_16() -> Scenario:
         topology=Topology(kind="metro", n_sites=8, branching=2, link_delay_s=0.01, link_bandwidth_bytes_per_s=1.25e7),
         weights=RewardWeights(latency=1.0, cost=2000.0),
         roles=COMPANIONS,
-        applications=Applications(at_start=48, most=48, size=Law(mean=2.0), most_agents=2, need_cv=0.4),
+        applications=Applications(at_start=48, most=48, size=Law(mean=2.0), most_agents=2, need_cv=0.3),
         mobility=Mobility(kind="commute", dwell_mean_s=30.0, hop_s=5.0),
         migration=Migration(review_s=20.0),
         horizon_s=180.0,
@@ -191,7 +191,7 @@ def region_16() -> Scenario:
         most=48,
         size=Law(mean=4.0),
         most_agents=4,
-        need_cv=0.4,
+        need_cv=0.3,
     )
     return replace(
         commute_16(),

@@ -10,11 +10,8 @@ image may have to travel too (`full`). Moving too seldom costs distance, too oft
 ## Time Step
 
 One step is one agent: when its user came to another site (handover), when its node is overloaded, when its turn comes
-in the periodic review, and when its node has left. An agent is not asked about again within `migration.pause_s`.
-
-## Applications
-
-New agents are placed by the world itself, where they cost least.
+in the periodic review, and when its node has left. An agent is not asked about again within `migration.pause_s`. New agents
+are placed by the world itself, where they cost least.
 
 ## Action Space
 
@@ -45,10 +42,15 @@ The weighted sum of named terms since the last decision, each a cost with a minu
 | term | unit | meaning |
 |---|---|---|
 | `latency` | s | request-seconds in the system, waiting for an agent that starts or moves included |
+| `slo_miss` | requests | late, declined, dropped |
+| `drop` | requests | declined, dropped, or left behind at the end |
+| `stutter` | requests | delivered with too long a gap between units, or from a node whose user was in the foreground |
 | `migration` | s | seconds for which agents did not answer because they moved, booked when they answer again |
+| `energy` | J | of all nodes, idle power included |
 | `cost` | USD | throughput and storage that agents reserve, and bytes that leave their site |
+| `imbalance` | s | standard deviation over the nodes of the share of busy slots, times time |
 
-and `slo_miss`, `drop`, `stutter`, `energy` and `imbalance` as there. The first reward holds what happened before the
+The first reward holds what happened before the
 first decision. A request of an agent that lives nowhere is charged as declined: `drop_charge_deadlines` deadlines.
 
 ## Starting State

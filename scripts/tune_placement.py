@@ -1,4 +1,4 @@
-"""Tune the metaheuristics of placement: as many trials for each, on problems of three sizes from the tune seeds.
+"""Tune the metaheuristics of placement: as many trials for each, on problems that three presets pose on tune seeds.
 
     python scripts/tune_placement.py [--trials 24] [--seeds 2] [--solvers aco,grasp] --out FILE.json
 
@@ -8,26 +8,25 @@ of greedy. Nothing is changed by itself: who reads the file edits `edge_baseline
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from edge_baselines.agents.problems import problems_of
 from edge_baselines.placement import SOLVERS, Anneal, Ants, Genetic, Grasp, Limits
 from edge_baselines.placement.anneal import solve_by_annealing
 from edge_baselines.placement.ants import solve_by_ants
 from edge_baselines.placement.genetic import solve_by_genes
 from edge_baselines.placement.grasp import solve_by_grasp
 
+import edge_gym
 from edge_gym.kernel.assignment import Problem
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from problems import random_problem
+from edge_gym.kernel.build import World
 
 TUNE_SEEDS = range(500, 520)
-# Agents, nodes, room, seconds.
-SIZES = ((40, 24, 1.6, 0.1), (400, 120, 1.6, 2.0), (50, 1000, 40.0, 1.0))
+# Which of the problems of each seed, and seconds for each.
+PRESETS = {"global-24": (4, 0.1), "global-120": (2, 2.0), "metro-1000": (5, 1.0)}
 
 NEAR = {"n_near": (8, 16, 32, 64, 128), "n_exchange": (4, 8, 16, 32, 64, 128), "groups": (False, True)}
 LOT = {"spread": (0.01, 0.03, 0.1, 0.3, 1.0), "q0": (0.0, 0.3, 0.5, 0.7, 0.9, 0.98)}
@@ -83,16 +82,16 @@ def main() -> None:
     """Tune, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=24)
-    parser.add_argument("--seeds", type=int, default=2, help="problems of each size, at most 20")
+    parser.add_argument("--seeds", type=int, default=2, help="problems of each preset, at most 20")
     parser.add_argument("--solvers", default=",".join(SPACES))
-    parser.add_argument("--time-scale", type=float, default=1.0, help="multiplies the seconds of each size")
+    parser.add_argument("--time-scale", type=float, default=1.0, help="multiplies the seconds of each preset")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    problems = [
-        (random_problem(seed, n_agents, n_nodes, room=room), seconds * args.time_scale)
-        for n_agents, n_nodes, room, seconds in SIZES
-        for seed in TUNE_SEEDS[: args.seeds]
-    ]
+    problems = []
+    for preset, (which, seconds) in PRESETS.items():
+        world = World(edge_gym.preset(preset, "placement"))
+        for found in problems_of(world, TUNE_SEEDS[: args.seeds]):
+            problems.append((found[which], seconds * args.time_scale))
     results = {}
     for name in args.solvers.split(","):
         score(SPACES[name][0], SPACES[name][1], problems[:1] + problems[-1:])  # compile

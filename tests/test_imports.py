@@ -160,7 +160,9 @@ def test_imports_kernel_build_alone_knows_scenarios():
         "numba",
         "scipy",
     )
-    for module, allowed in zip(BUILDERS, ((*events, *scenario), scenario + ("edge_gym.kernel", "numpy"), events), strict=True):
+    for module, allowed in zip(
+        BUILDERS, ((*events, *scenario), scenario + ("edge_gym.kernel", "numpy"), events), strict=True
+    ):
         wrong = [
             name
             for name in sorted(IMPORTS[module])

@@ -65,7 +65,9 @@ TOY = preset("toy2")
         pytest.param({"latancy": 1}, "latancy", "did you mean 'latency'", id="BAD-46-unknown"),
         pytest.param({"load": 0.7, "rate_per_s": 1.0}, "load", "not both", id="BAD-15-both"),
         pytest.param({"arrivals_kind": "trace"}, "trace_path", "path of a trace", id="BAD-41-no-path"),
-        pytest.param({"kind": "mmpp"}, "kind", "arrivals_kind or mobility_kind or topology_kind", id="BAD-10-ambiguous"),
+        pytest.param(
+            {"kind": "mmpp"}, "kind", "arrivals_kind or mobility_kind or topology_kind", id="BAD-10-ambiguous"
+        ),
         pytest.param({"seed": 3}, "seed", "topology_seed", id="BAD-10-seed"),
         pytest.param({"n_node": 3}, "n_node", "did you mean 'n_nodes'", id="BAD-10-unknown"),
         pytest.param({"pool": None}, "pool", "a Pool", id="BAD-11-null"),

@@ -119,7 +119,7 @@ def peer_cost(params, row, g, n, peer_n):
     agent = row.agent[g]
     role, cable = params.role[agent["role"]], params.cable[n, peer_n]
     rate = agent["need"] * role["rate_per_s"]
-    seconds = cable["rtt_s"] + role["peer_bytes"] * cable["s_per_byte"]
+    seconds = role["peer_rounds"] * cable["rtt_s"] + role["peer_bytes"] * cable["s_per_byte"]
     usd = role["peer_bytes"] * cable["usd_per_byte"]
     return weigh(params, rate * seconds, rate * usd), seconds
 

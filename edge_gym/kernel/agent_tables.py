@@ -64,6 +64,7 @@ ROLE = np.dtype(  # (R,)
         ("memory_bytes", "f8"),
         ("image_bytes", "f8"),
         ("peer_bytes", "f8"),
+        ("peer_rounds", "f8"),
         ("request_bytes", "f8"),  # of a mean request and its response
         ("model", "i4"),
         ("prompt", "i4"),  # of a typical request

@@ -118,6 +118,7 @@ def _roles(scenario: Scenario, model: np.ndarray) -> np.ndarray:
         row["memory_bytes"] = role.memory_bytes
         row["image_bytes"] = role.image_bytes
         row["peer_bytes"] = role.peer_bytes
+        row["peer_rounds"] = role.peer_rounds
         row["prompt"] = kind["probe_prompt"]
         row["units"] = kind["probe_units"]
         up = kind["up_bytes"] + kind["up_bytes_per_token"] * kind["probe_prompt"]

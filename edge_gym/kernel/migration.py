@@ -197,7 +197,7 @@ def send_home(params, row, g, j, now):
         peer_n = lives_at(row, agent["parent"])
         if peer_n != NONE:
             cable = params.cable[n, peer_n]
-            extra = cable["rtt_s"] + role["peer_bytes"] * cable["s_per_byte"]
+            extra = role["peer_rounds"] * cable["rtt_s"] + role["peer_bytes"] * cable["s_per_byte"]
             usd = role["peer_bytes"] * cable["usd_per_byte"]
     if params.node[n]["home"] != app["site"]:
         usd += role["request_bytes"] * params.agency[0]["usd_per_byte"]

@@ -94,7 +94,7 @@ def fill_agent(params, row, g, k, first, problem):
     problem.traffic[k] = traffic_of(role, agent["need"])
     problem.model[k] = agent["model"]
     problem.parent[k] = agent["parent"] - first if agent["parent"] != NONE else NONE
-    problem.talk_delay[k] = weigh(params, rate, 0.0)
+    problem.talk_delay[k] = weigh(params, rate * role["peer_rounds"], 0.0)
     problem.talk_bytes[k] = rate * role["peer_bytes"]
 
 

@@ -12,10 +12,46 @@ from edge_gym.scenario.worlds import EDGE_MIX, METRO_MIX
 
 # What applications are made of: agents that reason, look things up, watch, and sometimes draw.
 CREW = (
-    AgentRole(name="reasoner", model="llama3.1-8b", share=0.6, rate_per_s=0.08, memory_bytes=5e8, image_bytes=1e8),
-    AgentRole(name="reader", model="bert-large", share=0.2, rate_per_s=0.08, memory_bytes=2e8, image_bytes=5e7),
-    AgentRole(name="watcher", model="retinanet", share=0.15, rate_per_s=0.08, memory_bytes=2e8, image_bytes=5e7),
-    AgentRole(name="painter", model="sdxl", share=0.05, rate_per_s=0.005, memory_bytes=5e8, image_bytes=2e8),
+    AgentRole(
+        name="reasoner",
+        model="llama3.1-8b",
+        share=0.6,
+        rate_per_s=0.08,
+        memory_bytes=5e8,
+        image_bytes=1e8,
+        peer_rounds=6.0,
+        peer_bytes=2e5,
+    ),
+    AgentRole(
+        name="reader",
+        model="bert-large",
+        share=0.2,
+        rate_per_s=0.08,
+        memory_bytes=2e8,
+        image_bytes=5e7,
+        peer_rounds=3.0,
+        peer_bytes=2e5,
+    ),
+    AgentRole(
+        name="watcher",
+        model="retinanet",
+        share=0.15,
+        rate_per_s=0.08,
+        memory_bytes=2e8,
+        image_bytes=5e7,
+        peer_rounds=3.0,
+        peer_bytes=2e5,
+    ),
+    AgentRole(
+        name="painter",
+        model="sdxl",
+        share=0.05,
+        rate_per_s=0.005,
+        memory_bytes=5e8,
+        image_bytes=2e8,
+        peer_rounds=3.0,
+        peer_bytes=2e5,
+    ),
 )
 # What follows a user about: somebody to talk to, who answers briefly, and eyes that look at frame after frame.
 COMPANIONS = (

@@ -28,6 +28,7 @@ class AgentRole:
     memory_bytes: float = number(2e8, 0, 1e13, "bytes", "its process and the cache of its context, weights excluded")
     image_bytes: float = number(5e8, 0, 1e13, "bytes", "its software: pulled when it is placed, and kept on storage")
     peer_bytes: float = number(2e4, 0, 1e12, "bytes", "exchanged with its peer in each request, there and back")
+    peer_rounds: float = number(1.0, 0, 1e4, "rounds", "how often it turns to its peer and waits, in each request")
 
     def __post_init__(self):
         check(self)

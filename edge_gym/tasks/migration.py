@@ -10,8 +10,8 @@ image may have to travel too (`full`). Moving too seldom costs distance, too oft
 ## Time Step
 
 One step is one agent: when its user came to another site (handover), when its node is overloaded, when its turn comes
-in the periodic review, and when its node has left. An agent is not asked about again within `migration.pause_s`. New agents
-are placed by the world itself, where they cost least.
+in the periodic review, and when its node has left. An agent is not asked about again within `migration.pause_s`.
+New agents are placed by the world itself, where they cost least.
 
 ## Action Space
 

@@ -11,47 +11,14 @@ from edge_gym.scenario.parts import Arrivals, Churn, Law, Pool, RewardWeights, T
 from edge_gym.scenario.worlds import EDGE_MIX, METRO_MIX
 
 # What applications are made of: agents that reason, look things up, watch, and sometimes draw.
+_SMALL = AgentRole(name="small", model="bert-large", rate_per_s=0.08, image_bytes=5e7, peer_bytes=2e5, peer_rounds=3.0)
 CREW = (
-    AgentRole(
-        name="reasoner",
-        model="llama3.1-8b",
-        share=0.6,
-        rate_per_s=0.08,
-        memory_bytes=5e8,
-        image_bytes=1e8,
-        peer_rounds=6.0,
-        peer_bytes=2e5,
+    replace(
+        _SMALL, name="reasoner", model="llama3.1-8b", share=0.6, memory_bytes=5e8, image_bytes=1e8, peer_rounds=6.0
     ),
-    AgentRole(
-        name="reader",
-        model="bert-large",
-        share=0.2,
-        rate_per_s=0.08,
-        memory_bytes=2e8,
-        image_bytes=5e7,
-        peer_rounds=3.0,
-        peer_bytes=2e5,
-    ),
-    AgentRole(
-        name="watcher",
-        model="retinanet",
-        share=0.15,
-        rate_per_s=0.08,
-        memory_bytes=2e8,
-        image_bytes=5e7,
-        peer_rounds=3.0,
-        peer_bytes=2e5,
-    ),
-    AgentRole(
-        name="painter",
-        model="sdxl",
-        share=0.05,
-        rate_per_s=0.005,
-        memory_bytes=5e8,
-        image_bytes=2e8,
-        peer_rounds=3.0,
-        peer_bytes=2e5,
-    ),
+    replace(_SMALL, name="reader", share=0.2),
+    replace(_SMALL, name="watcher", model="retinanet", share=0.15),
+    replace(_SMALL, name="painter", model="sdxl", share=0.05, rate_per_s=0.005, memory_bytes=5e8, image_bytes=2e8),
 )
 # What follows a user about: somebody to talk to, who answers briefly, and eyes that look at frame after frame.
 COMPANIONS = (

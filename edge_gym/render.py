@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.kernel.build import World
-from edge_gym.kernel.tables import ABSENT, LOADING, NO_SUBJECT, SECOND, State
+from edge_gym.kernel.tables import ABSENT, LOADING, NO_SUBJECT, REQUEST, SECOND, State
 
 MAX_LINES = 16  # nodes in the text; with the rest, about 24 lines
 MAX_SITES = 6  # sites in the text
@@ -79,6 +79,8 @@ def _pending(world: World, state: State, b: int, models: list[str]) -> tuple[int
     row = state.world[b]
     if row["subject_kind"] == NO_SUBJECT:
         return -1, "none"
+    if row["subject_kind"] != REQUEST:
+        return _agent(world, state, b)
     job = state.job[b][row["subject"]]
     site = int(job["site"])
     left_s = (int(job["deadline_ns"]) - int(row["now_ns"])) / SECOND
@@ -89,6 +91,15 @@ def _pending(world: World, state: State, b: int, models: list[str]) -> tuple[int
         f"{models[job['model']]} from {clean(world.network.site_names[site], 20)}, {prompt}"
         f"forecast {job['forecast']} {units}, {left_s:.3g} s to its deadline{again}"
     )
+
+
+def _agent(world: World, state: State, b: int) -> tuple[int, str]:
+    """The agent that is asked about: the site of its user, and what it is."""
+    agent = state.agent[b][state.world[b]["subject"]]
+    site = int(state.app[b][agent["app"]]["site"])
+    role, name = world.scenario.roles[agent["role"]].name, clean(world.network.site_names[site], 20)
+    lives = f"lives on node {agent['node']}" if agent["node"] >= 0 else "lives nowhere"
+    return site, f"agent {agent['serial']} ({role}) of a user at {name}, {lives}"
 
 
 def clean(text: str, most: int = 60) -> str:

@@ -42,7 +42,7 @@ def agent_metrics(agency: np.void, n_nodes: int) -> dict[str, float | int]:
     served = max(int(agency["served"]), 1)
     seconds = max(float(agency["booked_ns"]) / SECOND, 1e-9)
     load, square, hosts = (float(agency[f"{name}_s"]) for name in ("load", "square", "hosts"))
-    finished = int(agency["moves"]) + int(agency["lost"]) - int(agency["aborted"])
+    resumed = int(agency["resumed"])
     values = (
         agency["wait_ns"] / SECOND / served,
         agency["transfer_ns"] / SECOND / served,
@@ -52,7 +52,7 @@ def agent_metrics(agency: np.void, n_nodes: int) -> dict[str, float | int]:
         load * load / (seconds * square * n_nodes) if square > 0 else 1.0,
         *agency["usd"],
         *(int(agency[name]) for name in ("placed", "refused", "lost", "handovers", "moves", "ping_pongs", "aborted")),
-        agency["downtime_ns"] / SECOND / finished if finished > 0 else 0.0,
+        agency["downtime_ns"] / SECOND / resumed if resumed > 0 else 0.0,
         *(agency[name] for name in ("moved_bytes", "prefill_tokens", "cold_starts", "late_after_move")),
     )
     return {name: float(value) for name, value in zip(AGENT_METRICS, values, strict=True)}

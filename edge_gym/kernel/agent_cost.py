@@ -8,7 +8,7 @@ from .agents import state_bytes
 from .assignment import crowd
 from .nodes import nominal_work_s
 from .observe import load_left_s
-from .tables import NONE, SECOND, TOKENS
+from .tables import ABSENT, NONE, SECOND, TOKENS
 from .telemetry import slowdown
 
 
@@ -29,10 +29,14 @@ def start_s(params, row, g, n):
     else:
         link = params.link[row.app[agent["app"]]["site"], n]
         seconds = link["delay_ns"] / SECOND + sent * link["s_per_byte"]
+    model_s = load_left_s(params, row, n, m)
+    if row.pair[n, m]["residency"] == ABSENT:  # it is read when the agent has come, beside the image and the state
+        load_s = params.service[n, m]["load_ns"] / SECOND
+        model_s = max(model_s - load_s, seconds) + load_s
     seconds += image_s(rules, host, image)
     if moves or known:
         seconds += rules["import_s"] + rules["import_s_per_byte"] * state
-    return seconds + load_left_s(params, row, n, m) + prefill_s(params, row, g, n)
+    return max(seconds, model_s) + prefill_s(params, row, g, n)
 
 
 @jit_row

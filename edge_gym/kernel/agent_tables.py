@@ -101,11 +101,12 @@ AGENCY = np.dtype(  # (B,)
         ("handovers", "i8"),
         ("moves", "i8"),  # migrations begun
         ("ping_pongs", "i8"),
-        ("aborted", "i8"),  # migrations whose source or target left
+        ("aborted", "i8"),  # migrations and starts whose source or target left
+        ("resumed", "i8"),  # agents that answered again after a migration or a loss
         ("cold_starts", "i8"),  # models loaded for an agent that starts or moves
         ("moved_bytes", "f8"),
         ("prefill_tokens", "i8"),
-        ("downtime_ns", "i8"),  # of finished migrations
+        ("downtime_ns", "i8"),  # of those that answered again
         ("late_after_move", "i8"),  # requests
         ("down_s", "f8"),  # agent-seconds of downtime since the last decision
         ("served", "i8"),  # agent requests delivered

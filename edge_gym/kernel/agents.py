@@ -37,9 +37,9 @@ def reserve(params, row, g, n):
     """Agent `g` takes what it needs of node `n`; idle models make room."""
     agent = row.agent[g]
     book(row)
+    hold_model(params, row, n, agent["model"])  # first: its own model must not be what makes room
     make_room(params, row, n, int(agent["need"] * params.role[agent["role"]]["memory_bytes"]))
     count_needs(params, row, g, n, 1)
-    hold_model(params, row, n, agent["model"])
 
 
 @jit_row
@@ -147,7 +147,7 @@ def note_delivery(params, row, j, now):
     agent["messages"] += 2
     agent["context"] += job["prompt"] + job["units"]
     if agent["context"] > rules["context_tokens"]:
-        agent["context"] = agent["context"] // 2
+        agent["context"] = min(agent["context"] // 2, rules["context_tokens"])
         agent["messages"] = agent["messages"] // 2
 
 

@@ -195,9 +195,9 @@ def ask_about_all(params, row, p, now):
 
 @jit_row
 def next_review(params, row, now):
-    """When the agents of an application are asked about again, whatever happens; not after the horizon."""
+    """When the agents of an application are asked about again, whatever happens; before the horizon, when it ends."""
     at = now + params.agency[0]["review_ns"]
-    return at if params.agency[0]["review_ns"] > 0 and at <= params.rules[0]["horizon_ns"] else NEVER
+    return at if params.agency[0]["review_ns"] > 0 and at < params.rules[0]["horizon_ns"] else NEVER
 
 
 @jit_row

@@ -15,6 +15,8 @@ from .tables import ABSENT, DROPPED, LOADING, NEVER, NONE, REJECTED, RESIDENT, S
 from .telemetry import book_dispatch
 from .workload import begin_job
 
+RETRY_NS = SECOND // 10  # a node with a full queue does not admit a prefill either: it is sent again
+
 
 @jit_row
 def refresh_app(row, p):
@@ -91,8 +93,11 @@ def next_phase(params, row, g):
     elif agent["phase"] == LOAD and row.pair[agent["target"], agent["model"]]["ready_ns"] > now and is_loading(row, g):
         begin_phase(params, row, g, LOAD, row.pair[agent["target"], agent["model"]]["ready_ns"])
     elif agent["phase"] == LOAD and agent["context"] > 0 and params.model[agent["model"]]["kind"] == TOKENS:
-        begin_phase(params, row, g, PREFILL, NEVER)
-        send_prefill(params, row, g, agent["target"], now)
+        if row.node[agent["target"]]["outstanding"] >= params.node[agent["target"]]["limit"]:
+            begin_phase(params, row, g, LOAD, now + RETRY_NS)
+        else:
+            begin_phase(params, row, g, PREFILL, NEVER)
+            send_prefill(params, row, g, agent["target"], now)
     else:
         settle_down(params, row, g, now)
 
@@ -166,6 +171,7 @@ def settle_down(params, row, g, now):
     if source != NONE:
         release(params, row, g, source)
     if agent["state"] == MOVING or agent["before"] != NONE:
+        agency["resumed"] += 1
         agency["downtime_ns"] += now - agent["down_ns"]
         agency["down_s"] += (now - agent["down_ns"]) / SECOND
     soon = now - agent["settled_ns"] <= params.agency[0]["ping_pong_ns"]
@@ -178,9 +184,19 @@ def settle_down(params, row, g, now):
     agent["target"] = NONE
     agent["settled_ns"] = now
     begin_phase(params, row, g, STILL, NEVER)
-    waiting = agent["waiting"]
-    for _ in range(waiting):
-        send_home(params, row, g, take_waiting(row, g), now)
+    answer_waiting(params, row, g, now)
+
+
+@jit_call
+def answer_waiting(params, row, g, now):
+    """Who waits for agent `g` goes to where it lives, or is turned away from one that lives nowhere."""
+    agent = row.agent[g]
+    if agent["state"] == PARKED:
+        refuse_waiting(params, row, g, DROPPED)
+    elif agent["state"] == LIVING:
+        waiting = agent["waiting"]
+        for _ in range(waiting):
+            send_home(params, row, g, take_waiting(row, g), now)
 
 
 @jit_call
@@ -188,7 +204,7 @@ def send_home(params, row, g, j, now):
     """Request `j` goes to the node where its agent lives, by way of what the agent has to hear from its peer."""
     agent, job = row.agent[g], row.job[j]
     n = agent["node"]
-    app, role = row.app[agent["app"]], params.role[agent["role"]]
+    role = params.role[agent["role"]]
     if row.node[n]["outstanding"] >= params.node[n]["limit"] or params.link[job["site"], n]["reachable"] == 0:
         turn_away(params, row, j, DROPPED)
         return
@@ -199,7 +215,7 @@ def send_home(params, row, g, j, now):
             cable = params.cable[n, peer_n]
             extra = role["peer_rounds"] * cable["rtt_s"] + role["peer_bytes"] * cable["s_per_byte"]
             usd = role["peer_bytes"] * cable["usd_per_byte"]
-    if params.node[n]["home"] != app["site"]:
+    if params.node[n]["home"] != job["site"]:
         usd += role["request_bytes"] * params.agency[0]["usd_per_byte"]
     pay_traffic(row, usd)
     dispatch(params, row, n, j, to_ns(extra))
@@ -261,11 +277,9 @@ def mend(params, row, g):
             return True
         agent["state"] = LIVING
         agent["settled_ns"] = now
-        waiting = agent["waiting"]
-        if row.node[agent["node"]]["alive"] == 1:
-            for _ in range(waiting):
-                send_home(params, row, g, take_waiting(row, g), now)
     if agent["node"] == NONE or row.node[agent["node"]]["alive"] == 1:
+        # Those that the node had not finished, where the agent lived before or was to live, wait for it too.
+        answer_waiting(params, row, g, now)
         return False
     if agent["state"] == MOVING and agent["phase"] > TRANSFER:
         release(params, row, g, agent["node"])  # its state is at the target already

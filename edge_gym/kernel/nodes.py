@@ -139,12 +139,15 @@ def begin_load(params, row, n, m, now):
 
 @jit_row
 def make_room(params, row, n, n_bytes):
-    """Evict idle models, least recently used first, until so many bytes are free."""
+    """Evict idle models, least recently used first, until so many bytes are free.
+
+    Also one that is still being read, for an agent that has left: storage then reads on, for nobody.
+    """
     node, pair = row.node[n], row.pair[n]
     while node["memory_used_bytes"] + n_bytes > params.node[n]["memory_bytes"]:
         victim = NONE
         for k in range(pair.shape[0]):
-            idle = pair[k]["residency"] == RESIDENT and pair[k]["outstanding"] == 0
+            idle = pair[k]["residency"] != ABSENT and pair[k]["outstanding"] == 0
             if idle and (victim == NONE or pair[k]["used_ns"] < pair[victim]["used_ns"]):
                 victim = k
         if victim == NONE:

@@ -87,7 +87,7 @@ def observe_agents(params, row, obs, mask, times):
         mask[n] = not here and may_live(params, row, g, n)
         show_home(params, row, n, m, site, role["prompt"], role["units"], bytes_up + bytes_down, mask[n], obs[n], base)
         show_lodging(params, row, n, obs[n])
-        if params.service[n, m]["supported"] == 1 and params.link[site, n]["reachable"] == 1:
+        if in_reach(params, row, g, n):
             show_life(params, row, g, n, obs[n], extra)
     add_peers(params, row, g, extra)
     show_refusal(params, row, g, extra)
@@ -100,22 +100,28 @@ def observe_agents(params, row, obs, mask, times):
 
 
 @jit_row
+def in_reach(params, row, g, n):
+    """Whether node `n` serves the model of agent `g` and is in reach of its user: else it has no cost there."""
+    site = row.app[row.agent[g]["app"]]["site"]
+    return params.service[n, row.agent[g]["model"]]["supported"] == 1 and params.link[site, n]["reachable"] == 1
+
+
+@jit_row
 def show_agent(params, row, g, kind, obs):
     """The columns about the agent, the same in every row."""
     agent = row.agent[g]
     role, n_nodes = params.role[agent["role"]], row.node.shape[0]
     rate = agent["need"] * role["rate_per_s"]
     unplaced = 0
-    k = agent["next"] if row.agency[0]["ask_head"] != NONE else NONE
+    k = row.agency[0]["ask_head"]
     while k != NONE and row.agent[k]["app"] == agent["app"]:
         unplaced += 1
         k = row.agent[k]["next"]
     for n in range(n_nodes + 1):
         out = obs[n]
-        if n < n_nodes:
-            out[MODEL] = (agent["model"] + 1.0) / params.model.shape[0]
-            out[PROMPT] = scale_count(role["prompt"])
-            out[FORECAST] = scale_count(role["units"])
+        out[MODEL] = (agent["model"] + 1.0) / params.model.shape[0]
+        out[PROMPT] = scale_count(role["prompt"])
+        out[FORECAST] = scale_count(role["units"])
         out[IS_PLACEMENT] = 1.0 if kind == PLACEMENT else 0.0
         out[IS_MIGRATION] = 1.0 if kind == MIGRATION else 0.0
         out[NEED] = agent["need"] / (1.0 + agent["need"])
@@ -174,7 +180,7 @@ def add_peer(params, row, g, speaker, peer_n, times):
     """Agent `speaker`, either `g` or its child, speaks: from each node as the home of `g` to or from node `peer_n`."""
     for n in range(row.node.shape[0]):
         at = n * N_AGENT_TIMES
-        if times[at + T_COST] > 0.0:  # a node where `g` could live
+        if in_reach(params, row, g, n):
             cost, seconds = peer_cost(params, row, speaker, n, peer_n)
             times[at + T_PEERS] += seconds
             times[at + T_COST] += cost
@@ -182,10 +188,14 @@ def add_peer(params, row, g, speaker, peer_n, times):
 
 @jit_row
 def show_refusal(params, row, g, times):
-    """The row of declining: an agent that lives somewhere stays, one that does not has its requests charged."""
+    """The row of declining: an agent that lives somewhere stays, one that does not has its requests charged.
+
+    So has one that lives where its user has come out of reach.
+    """
     agent, n_nodes = row.agent[g], row.node.shape[0]
     at = n_nodes * N_AGENT_TIMES
     times[at + T_COST] = refusal_cost(params, row, g)
     if agent["node"] != NONE:
-        times[at + T_COST] = times[agent["node"] * N_AGENT_TIMES + T_COST]
+        if in_reach(params, row, g, agent["node"]):
+            times[at + T_COST] = times[agent["node"] * N_AGENT_TIMES + T_COST]
         times[at + T_LIVED] = (row.world[0]["now_ns"] - agent["settled_ns"]) / SECOND

@@ -23,7 +23,7 @@ def fill_problem(params, state, b, p, terms, problem):
         state: The worlds; not changed.
         b: World.
         p: Row of the application.
-        terms: Output (A, N, 6), the unweighted terms of `problem.own`.
+        terms: Output (A, N, 6), the unweighted terms of `problem.own`; 0 where that is infinite.
         problem: Output, with room for the most agents of an application.
 
     Returns:
@@ -38,10 +38,14 @@ def fill_problem(params, state, b, p, terms, problem):
         fill_agent(params, row, g, k, first, problem)
         for n in range(row.node.shape[0]):
             problem.own[k, n] = math.inf
+            terms[k, n, :] = 0.0
             problem.load[k, n] = row.agent[g]["need"] * params.need[row.agent[g]["role"], n]["load"]
             if may_go(params, row, g, n):
                 problem.own[k, n] = write_terms(params, row, g, n, terms[k, n])
         leave_out(params, row, g, problem)
+    for n in range(row.node.shape[0]):
+        for m in range(row.pair.shape[1]):
+            problem.held[n, m] = min(problem.held[n, m], 1)
     return n_agents
 
 
@@ -80,7 +84,7 @@ def fill_node(params, row, n, problem):
     problem.storage_free[n] = host["storage_bytes"] - lodging["storage_bytes"]
     problem.traffic_free[n] = host["nic_bytes_per_s"] - lodging["traffic"]
     for m in range(row.pair.shape[1]):
-        problem.held[n, m] = row.pair[n, m]["outstanding"]  # how often; 0 or 1 when all is left out
+        problem.held[n, m] = row.pair[n, m]["outstanding"]  # how often; 0 or 1 in the end
 
 
 @jit_row

@@ -223,7 +223,9 @@ def busy_world(**flat: Any) -> Scenario:
         for name, size, slots, slow in kinds
     )
     services = tuple(
-        Service(device=name, model=model, first_s=0.02 * slow, per_prompt_token_s=1e-4, per_unit_s=work * slow, gain=2.0)
+        Service(
+            device=name, model=model, first_s=0.02 * slow, per_prompt_token_s=1e-4, per_unit_s=work * slow, gain=2.0
+        )
         for name, _, _, slow in kinds
         for model, work in (("chat", 0.012), ("look", 0.09))
     )

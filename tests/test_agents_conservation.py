@@ -7,16 +7,13 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-import pytest
-from agent_books import check_books, check_end, close
+from agent_books import check_books, check_end
 from agent_toys import EVERYTHING, AgentGame, asking, busy_world
 from helpers import RandomLegal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_gym.errors import EdgeGymInputError
 from edge_gym.kernel.build import World
-from edge_gym.kernel.tables import NEVER, NO_SUBJECT, NONE, REQUEST, SECOND
 from edge_gym.scenario import Arrivals, Change
 
 NONE_COME, SOME_COME = Arrivals(kind="none"), Arrivals(rate_per_s=4.0)

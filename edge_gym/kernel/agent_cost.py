@@ -3,6 +3,8 @@
 It stands on priors, on measured slowdowns and on what is reserved: on nothing that a controller could not know.
 """
 
+from typing import NamedTuple
+
 from ._jit import jit_row
 from .agents import state_bytes
 from .assignment import crowd
@@ -11,31 +13,54 @@ from .observe import load_left_s
 from .tables import ABSENT, NONE, SECOND, TOKENS
 from .telemetry import slowdown
 
+_PER_SECOND = 1.0 / SECOND
+
+
+class Luggage(NamedTuple):
+    """What is the same of an agent wherever it goes: reckoned once for all nodes."""
+
+    image: float  # bytes of software that travel
+    sent: float  # bytes that travel in all
+    export_s: float  # time to write its state down
+    import_s: float  # time to read it
+    rate: float  # requests a second
+    per_stay: float  # one over how long it is expected to stay, 1/s
+    storage: float  # price of its image on storage, US dollars a second
+
 
 @jit_row
-def start_s(params, row, g, n):
-    """Expected time until agent `g` answers from node `n`, seconds: its start, or its move from where it lives."""
+def pack(params, row, g):
+    """The luggage of agent `g`."""
     agent, rules = row.agent[g], params.agency[0]
+    role, state = params.role[agent["role"]], state_bytes(params, agent)
+    export_s, import_s = 0.0, 0.0
+    if agent["node"] != NONE:
+        export_s = rules["export_s"] + rules["export_s_per_byte"] * state
+    if agent["node"] != NONE or agent["messages"] > 0:
+        import_s = rules["import_s"] + rules["import_s_per_byte"] * state
+    rate, storage = agent["need"] * role["rate_per_s"], role["image_bytes"] * rules["usd_per_byte_s"]
+    image, sent = image_of(params, agent), sent_bytes(params, agent)
+    return Luggage(image, sent, export_s, import_s, rate, 1.0 / rules["stay_s"], storage)
+
+
+@jit_row
+def start_s(params, row, g, n, bag):
+    """Expected time until agent `g` answers from node `n`, seconds: its start, or its move from where it lives."""
+    agent = row.agent[g]
     if agent["node"] == n:
         return 0.0
-    host, m = params.host[n], agent["model"]
-    state = state_bytes(params, agent)
-    moves, known = agent["node"] != NONE, agent["messages"] > 0
-    image, sent = image_of(params, agent), sent_bytes(params, agent)
-    if moves:
+    m = agent["model"]
+    if agent["node"] != NONE:
         cable = params.cable[agent["node"], n]
-        seconds = rules["export_s"] + rules["export_s_per_byte"] * state
-        seconds += 0.5 * cable["rtt_s"] + sent * cable["s_per_byte"]
+        seconds = bag.export_s + 0.5 * cable["rtt_s"] + bag.sent * cable["s_per_byte"]
     else:
         link = params.link[row.app[agent["app"]]["site"], n]
-        seconds = link["delay_ns"] / SECOND + sent * link["s_per_byte"]
+        seconds = link["delay_ns"] * _PER_SECOND + bag.sent * link["s_per_byte"]
     model_s = load_left_s(params, row, n, m)
     if row.pair[n, m]["residency"] == ABSENT:  # it is read when the agent has come, beside the image and the state
-        load_s = params.service[n, m]["load_ns"] / SECOND
+        load_s = params.service[n, m]["load_ns"] * _PER_SECOND
         model_s = max(model_s - load_s, seconds) + load_s
-    seconds += image_s(rules, host, image)
-    if moves or known:
-        seconds += rules["import_s"] + rules["import_s_per_byte"] * state
+    seconds += image_s(params.agency[0], params.host[n], bag.image) + bag.import_s
     return max(seconds, model_s) + prefill_s(params, row, g, n)
 
 
@@ -79,25 +104,32 @@ def prefill_s(params, row, g, n):
 
 
 @jit_row
-def own_terms(params, row, g, n):
+def own_terms(params, row, g, n, bag):
     """Cost rates of agent `g` on node `n`, a node that serves its model and is in reach; no crowding, no peers.
+
+    Args:
+        params: The scenario's tables.
+        row: The world.
+        g: Row of the agent.
+        n: The node.
+        bag: Its luggage.
 
     Returns:
         The terms in the order of `COST_TERMS`, unweighted, and the expected time until it answers from there.
     """
-    agent, rules = row.agent[g], params.agency[0]
+    agent, rate = row.agent[g], bag.rate
     role, need, here = params.role[agent["role"]], agent["need"], params.need[agent["role"], n]
     site = row.app[agent["app"]]["site"]
-    link, rate = params.link[site, n], need * role["rate_per_s"]
-    starts = start_s(params, row, g, n)
+    link = params.link[site, n]
+    starts = start_s(params, row, g, n, bag)
     slow = slowdown(row.node[n], row.pair[n, agent["model"]])
-    transfer = rate * (2.0 * link["delay_ns"] / SECOND + role["request_bytes"] * link["s_per_byte"])
-    start = rate * starts * starts * 0.5 / rules["stay_s"]  # who asks meanwhile waits half of it in the mean
+    transfer = rate * (2.0 * link["delay_ns"] * _PER_SECOND + role["request_bytes"] * link["s_per_byte"])
+    start = rate * starts * starts * 0.5 * bag.per_stay  # who asks meanwhile waits half of it in the mean
     processing = rate * here["work_s"] * slow
-    compute, storage = need * here["usd_per_s"], role["image_bytes"] * rules["usd_per_byte_s"]
     communication = rate * role["request_bytes"] * site_usd_per_byte(params, site, n)
-    communication += move_usd(params, row, g, n) / rules["stay_s"]
-    return transfer, start, processing, compute, storage, communication, starts
+    if agent["node"] != NONE and agent["node"] != n:
+        communication += bag.sent * params.cable[agent["node"], n]["usd_per_byte"] * bag.per_stay
+    return transfer, start, processing, need * here["usd_per_s"], bag.storage, communication, starts
 
 
 @jit_row
@@ -158,7 +190,7 @@ def refusal_cost(params, row, g):
 @jit_row
 def home_cost(params, row, g, n):
     """The world's own cost of agent `g` on node `n`: its own cost, crowding, and what it says to its peers."""
-    transfer, start, processing, compute, storage, communication, _ = own_terms(params, row, g, n)
+    transfer, start, processing, compute, storage, communication, _ = own_terms(params, row, g, n, pack(params, row, g))
     cost = weigh(params, transfer + start + processing, compute + storage + communication)
     cost += crowd_cost(params, row, g, n)
     agent, most = row.agent[g], params.agency[0]["most_agents"]

@@ -16,6 +16,8 @@ from .tables import NONE
 # r that would be there anyway, and r**2 / (1 - r) by crowding. Straight lines between these knots, so that an integer
 # program can have the same function; beyond the last one the line goes on.
 KNOTS = (0.0, 0.2, 0.4, 0.55, 0.67, 0.76, 0.83, 0.88, 0.92, 0.95)
+_VALUES = tuple(r * r / (1.0 - r) for r in KNOTS)
+_SLOPES = tuple((_VALUES[k + 1] - _VALUES[k]) / (KNOTS[k + 1] - KNOTS[k]) for k in range(len(KNOTS) - 1))
 
 
 class Problem(NamedTuple):
@@ -65,12 +67,10 @@ def empty_use(problem: Problem) -> Use:
 @jit
 def crowd(load):
     """Requests that a node of this load holds beyond those that run alone anyway; convex, piecewise linear."""
-    k = 1
-    while k < len(KNOTS) - 1 and load > KNOTS[k]:
+    k = 0
+    while k < len(_SLOPES) - 1 and load > KNOTS[k + 1]:
         k += 1
-    low, high = KNOTS[k - 1], KNOTS[k]
-    at_low, at_high = low * low / (1.0 - low), high * high / (1.0 - high)
-    return at_low + (load - low) * (at_high - at_low) / (high - low)
+    return _VALUES[k] + (load - KNOTS[k]) * _SLOPES[k]
 
 
 @jit

@@ -196,7 +196,8 @@ def observe(params, row, obs, mask, times):
         best, pick = NEVER_S, n_nodes
         for n in range(n_nodes):
             mask[n] = is_legal(params, row, n, m, site)
-            cost = show_home(params, row, n, m, site, prompt, forecast, bytes_up + bytes_down, mask[n], obs[n], times)
+            bytes_both = bytes_up + bytes_down
+            cost = show_home(params, row, n, m, site, prompt, forecast, bytes_both, mask[n], obs[n], times, True)
             if mask[n] and cost < best:
                 best, pick = cost, n
         obs[pick, ROUTER] = 1.0
@@ -272,8 +273,8 @@ def show_node(params, row, n, out, times):
 
 
 @jit_row
-def show_home(params, row, n, m, site, prompt, forecast, payload_bytes, legal, out, times):
-    """Row `n`: the node as a home for the subject; returns what the fast path expects of it, seconds."""
+def show_home(params, row, n, m, site, prompt, forecast, payload_bytes, legal, out, times, routed):
+    """Row `n`: the node as a home for the subject; returns what the fast path expects of it (if `routed`), seconds."""
     service, pair, link = params.service[n, m], row.pair[n, m], params.link[site, n]
     seen, slots = row.node[n]["seen"], params.node[n]["slots"]
     slow, evidence = slowdown(row.node[n], pair), pair["evidence"]
@@ -290,10 +291,12 @@ def show_home(params, row, n, m, site, prompt, forecast, payload_bytes, legal, o
     own = first + per_unit * forecast
     wait, served = wait_and_service(seen, slots, service, own, fluid)
     world, node = row.world[0], row.node[n]
-    ratio, sigma = estimate(world, node, pair, first, per_unit * forecast)
     inflicted = service["crowding"] * min(fluid, min(seen, slots - 1) * own)
-    stretch = strain(overdue, transient(row.pair[n], node, m, stream, world["now_ns"]))
-    cost = router_cost(params, world, node, ratio, sigma, stretch, wait, served, inflicted, network + load)
+    cost, sigma = 0.0, 0.0
+    if routed:
+        ratio, sigma = estimate(world, node, pair, first, per_unit * forecast)
+        stretch = strain(overdue, transient(row.pair[n], node, m, stream, world["now_ns"]))
+        cost = router_cost(params, world, node, ratio, sigma, stretch, wait, served, inflicted, network + load)
     at = n * N_TIMES
     times[at + T_WAIT] = wait
     times[at + T_FIRST] = first

@@ -1,7 +1,7 @@
 """What a controller of AI agents sees: the columns of routing for a typical request of the agent, and those below."""
 
 from ._jit import jit_row
-from .agent_cost import crowd_cost, lives_at, own_terms, peer_cost, refusal_cost, weigh
+from .agent_cost import crowd_cost, lives_at, own_terms, pack, peer_cost, refusal_cost, weigh
 from .agents import may_live
 from .observe import (
     BACKLOG,
@@ -80,15 +80,16 @@ def observe_agents(params, row, obs, mask, times):
     g = world["subject"]
     show_agent(params, row, g, kind, obs)
     role, site = params.role[row.agent[g]["role"]], row.app[row.agent[g]["app"]]["site"]
-    m = row.agent[g]["model"]
+    m, bag = row.agent[g]["model"], pack(params, row, g)
     bytes_up, bytes_down = payload(params.model[m], role["prompt"], role["units"])
     for n in range(n_nodes):
         here = row.agent[g]["node"] == n
         mask[n] = not here and may_live(params, row, g, n)
-        show_home(params, row, n, m, site, role["prompt"], role["units"], bytes_up + bytes_down, mask[n], obs[n], base)
+        bytes_both, asked, answered = bytes_up + bytes_down, role["prompt"], role["units"]
+        show_home(params, row, n, m, site, asked, answered, bytes_both, mask[n], obs[n], base, False)
         show_lodging(params, row, n, obs[n])
         if in_reach(params, row, g, n):
-            show_life(params, row, g, n, obs[n], extra)
+            show_life(params, row, g, n, bag, obs[n], extra)
     add_peers(params, row, g, extra)
     show_refusal(params, row, g, extra)
     scale_times(times)
@@ -117,17 +118,20 @@ def show_agent(params, row, g, kind, obs):
     while k != NONE and row.agent[k]["app"] == agent["app"]:
         unplaced += 1
         k = row.agent[k]["next"]
+    model, prompt, units = (agent["model"] + 1.0) / params.model.shape[0], role["prompt"], role["units"]
+    asked, answered, context = scale_count(prompt), scale_count(units), scale_count(agent["context"])
+    need, rated, more = agent["need"] / (1.0 + agent["need"]), rate / (1.0 + rate), unplaced / (unplaced + 8.0)
     for n in range(n_nodes + 1):
         out = obs[n]
-        out[MODEL] = (agent["model"] + 1.0) / params.model.shape[0]
-        out[PROMPT] = scale_count(role["prompt"])
-        out[FORECAST] = scale_count(role["units"])
+        out[MODEL] = model
+        out[PROMPT] = asked
+        out[FORECAST] = answered
         out[IS_PLACEMENT] = 1.0 if kind == PLACEMENT else 0.0
         out[IS_MIGRATION] = 1.0 if kind == MIGRATION else 0.0
-        out[NEED] = agent["need"] / (1.0 + agent["need"])
-        out[RATE] = rate / (1.0 + rate)
-        out[CONTEXT] = scale_count(agent["context"])
-        out[UNPLACED] = unplaced / (unplaced + 8.0)
+        out[NEED] = need
+        out[RATE] = rated
+        out[CONTEXT] = context
+        out[UNPLACED] = more
 
 
 @jit_row
@@ -141,7 +145,7 @@ def show_lodging(params, row, n, out):
 
 
 @jit_row
-def show_life(params, row, g, n, out, times):
+def show_life(params, row, g, n, bag, out, times):
     """Row `n`: what it would be like if agent `g` lived there."""
     agent, lodging, node = row.agent[g], row.lodging[n], row.node[n]
     role, here = params.role[agent["role"]], agent["node"] == n
@@ -154,7 +158,7 @@ def show_life(params, row, g, n, out, times):
         out[STORAGE] = min((lodging["storage_bytes"] + role["image_bytes"]) / params.host[n]["storage_bytes"], 1.0)
     out[CURRENT] = 1.0 if here else 0.0
     out[SHARED] = 1.0 if held else 0.0
-    transfer, start, processing, compute, kept, communication, starts = own_terms(params, row, g, n)
+    transfer, start, processing, compute, kept, communication, starts = own_terms(params, row, g, n, bag)
     usd_per_s = compute + kept + communication
     at = n * N_AGENT_TIMES
     out[AGENT_PRICE] = usd_per_s * 3600.0 / (1.0 + usd_per_s * 3600.0)

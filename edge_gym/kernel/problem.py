@@ -3,7 +3,7 @@
 import math
 
 from ._jit import jit, jit_row
-from .agent_cost import lives_at, own_terms, refusal_cost, weigh
+from .agent_cost import lives_at, own_terms, pack, refusal_cost, weigh
 from .agent_tables import LIVING
 from .agents import traffic_of
 from .step import row_of
@@ -36,12 +36,13 @@ def fill_problem(params, state, b, p, terms, problem):
     for k in range(n_agents):
         g = first + k
         fill_agent(params, row, g, k, first, problem)
+        bag = pack(params, row, g)
         for n in range(row.node.shape[0]):
             problem.own[k, n] = math.inf
             terms[k, n, :] = 0.0
             problem.load[k, n] = row.agent[g]["need"] * params.need[row.agent[g]["role"], n]["load"]
             if may_go(params, row, g, n):
-                problem.own[k, n] = write_terms(params, row, g, n, terms[k, n])
+                problem.own[k, n] = write_terms(params, row, g, n, bag, terms[k, n])
         leave_out(params, row, g, problem)
     for n in range(row.node.shape[0]):
         for m in range(row.pair.shape[1]):
@@ -50,9 +51,9 @@ def fill_problem(params, state, b, p, terms, problem):
 
 
 @jit_row
-def write_terms(params, row, g, n, terms):
+def write_terms(params, row, g, n, bag, terms):
     """Write the unweighted terms of an agent's own cost, and return their weighted sum."""
-    transfer, start, processing, compute, storage, communication, _ = own_terms(params, row, g, n)
+    transfer, start, processing, compute, storage, communication, _ = own_terms(params, row, g, n, bag)
     terms[0] = transfer
     terms[1] = start
     terms[2] = processing

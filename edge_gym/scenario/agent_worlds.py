@@ -22,8 +22,8 @@ CREW = (
 )
 # What follows a user about: somebody to talk to, who answers briefly, and eyes that look at frame after frame.
 COMPANIONS = (
-    AgentRole(name="companion", model="llama3.1-8b", share=0.5, rate_per_s=0.2, memory_bytes=5e8, image_bytes=1e8),
-    AgentRole(name="lookout", model="retinanet", share=0.5, rate_per_s=0.5, memory_bytes=2e8, image_bytes=5e7),
+    AgentRole(name="companion", model="llama3.1-8b", share=0.5, rate_per_s=0.1, memory_bytes=5e8, image_bytes=1e8),
+    AgentRole(name="lookout", model="retinanet", share=0.5, rate_per_s=0.25, memory_bytes=2e8, image_bytes=5e7),
 )
 # What stands at the sites of a region: small machines.
 SITE_MIX = ("jetson_agx_orin", "rtx_2000e_ada", "jetson_orin_nx", "l4")
@@ -44,10 +44,10 @@ def crew_workloads() -> tuple[Workload, ...]:
 
 
 def companion_workloads() -> tuple[Workload, ...]:
-    """Returns the models that companions call: answers of about a sentence, and one frame at a time."""
-    brief = Law(kind="lognormal", mean=16.0, cv=0.6, minimum=1.0, maximum=256.0)
+    """Returns the models that companions call: answers of a few sentences, and one frame at a time."""
+    brief = Law(kind="lognormal", mean=64.0, cv=0.6, minimum=1.0, maximum=512.0)
     asked = Law(kind="lognormal", mean=120.0, cv=0.6, minimum=1.0, maximum=2048.0)
-    talk = Workload(model="llama3.1-8b", prompt_tokens=asked, units=brief, deadline_s=5.0)
+    talk = Workload(model="llama3.1-8b", prompt_tokens=asked, units=brief, deadline_s=10.0)
     return talk, Workload.default("retinanet", deadline_s=1.0)
 
 
@@ -155,7 +155,7 @@ def commute_16() -> Scenario:
         roles=COMPANIONS,
         applications=Applications(at_start=48, most=48, size=Law(mean=2.0), most_agents=2, need_cv=0.3),
         mobility=Mobility(kind="commute", dwell_mean_s=30.0, hop_s=5.0),
-        migration=Migration(review_s=20.0),
+        migration=Migration(review_s=10.0),
         horizon_s=180.0,
     )
 

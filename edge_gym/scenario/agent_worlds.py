@@ -22,8 +22,8 @@ CREW = (
 )
 # What follows a user about: somebody to talk to, who answers briefly, and eyes that look at frame after frame.
 COMPANIONS = (
-    AgentRole(name="companion", model="llama3.1-8b", share=0.5, rate_per_s=0.1, memory_bytes=5e8, image_bytes=1e8),
-    AgentRole(name="lookout", model="retinanet", share=0.5, rate_per_s=0.25, memory_bytes=2e8, image_bytes=5e7),
+    AgentRole(name="companion", model="llama3.1-8b", share=0.5, rate_per_s=0.05, memory_bytes=5e8, image_bytes=1e8),
+    AgentRole(name="lookout", model="retinanet", share=0.5, rate_per_s=0.4, memory_bytes=2e8, image_bytes=5e7),
 )
 # What stands at the sites of a region: small machines.
 SITE_MIX = ("jetson_agx_orin", "rtx_2000e_ada", "jetson_orin_nx", "l4")

@@ -122,6 +122,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "acs": "edge_baselines.agents.solving:acs",
     "mmas": "edge_baselines.agents.solving:mmas",
     "aco": "edge_baselines.agents.solving:aco",
+    "together": "edge_baselines.agents.together:Together",
     "oracle": "edge_baselines.oracle:Oracle",
     "lookahead": "edge_baselines.lookahead:Lookahead",
 }

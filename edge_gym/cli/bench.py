@@ -34,10 +34,10 @@ def bench(options: argparse.Namespace) -> int:
     workers = os.cpu_count() or 1
     if options.workers is not None:
         workers = whole_number("--workers", options.workers, 1, MAX_WORKERS)
-    get_task(options.task)
+    task = get_task(options.task)
     with environment(options):
         results = evaluate(
-            names("--policies", options.policies),
+            names("--policies", options.policies) if options.policies else list(task.policies),
             task=options.task,
             scenario=scenarios(options),
             seeds=range(seed, seed + episodes),

@@ -138,7 +138,7 @@ def _bench_parser(subs: Any) -> Parser:
     add = parser.add_argument
     add("--task", default="routing", help="default: routing")
     add("--scenario", metavar="NAMES", help="presets or files, with commas between them (default: the task's own)")
-    add("--policies", default="random,jsq,sect_static,oracle", metavar="NAMES", help="see 'edge-gym list policies'")
+    add("--policies", metavar="NAMES", help="see 'edge-gym list policies' (default: a few of each task)")
     add("--episodes", default="20", metavar="N", help="worlds for each policy and scenario (default 20)")
     add("--seed", default="1000", metavar="N", help="of the first world; the next has the next number (default 1000)")
     add("--out", metavar="FOLDER", help="write results there (default: only print them)")

@@ -24,6 +24,7 @@ class Column(NamedTuple):
     show: Callable[[float], str]
     interval: bool = False
     if_any: bool = False  # left out where it is zero everywhere
+    agents: bool = False  # only in worlds with AI agents
 
 
 def figure(value: float) -> str:
@@ -37,6 +38,7 @@ def percent(value: float) -> str:
 
 
 COLUMNS = (
+    Column("return", "return", figure, interval=True, agents=True),
     Column("latency_mean_s", "mean latency s", figure, interval=True),
     Column("latency_p50_s", "P50 s", figure),
     Column("latency_p95_s", "P95 s", figure),
@@ -47,8 +49,14 @@ COLUMNS = (
     Column("healthy_masked_share", "masked", percent, if_any=True),
     Column("drop_share", "drops", percent),
     Column("latency_ratio_oracle", "x oracle", lambda v: f"{v:.3f}", interval=True),
+    Column("cost_usd", "USD", figure, agents=True),
+    Column("agents.utilisation_hosts", "use", percent, agents=True),
+    Column("agents.moves", "moves", figure, agents=True, if_any=True),
+    Column("agents.ping_pongs", "back", figure, agents=True, if_any=True),
+    Column("agents.downtime_mean_s", "down s", figure, agents=True, if_any=True),
     Column("decision_us", "us/decision", figure),
 )
+AGENTS = "agents.placed"  # a metric of worlds with AI agents
 EXPLANATION = (
     "Mean latency is from arrival to the last byte, over all requests (one that is not served is charged its "
     "deadline or more), with the 95 % paired bootstrap interval over the seeds; 'in time' is the share of requests "
@@ -57,12 +65,13 @@ EXPLANATION = (
     "share not served, "
     "'x oracle' the mean latency over the oracle's on the same worlds, 'us/decision' the controller's own time. "
     f"Lower is better except for 'in time'. {MARK} sees what no real router can see; a bound is no policy, "
-    "and no policy can be below it."
+    "and no policy can be below it. With AI agents: 'return' is minus the weighted cost, 'use' the reserved share of "
+    "nodes that have agents, 'back' moves back to where the agent had just been, 'down s' the time a move takes."
 )
 
 
 def leaderboard(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Cells of the table of each scenario, best mean latency first.
+    """Cells of the table of each scenario, best mean latency first (with AI agents: best return).
 
     Args:
         rows: Summary rows.
@@ -70,15 +79,28 @@ def leaderboard(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[str], li
     Returns:
         Title, headings and cells for each scenario. A cell with an interval has it on a second line.
     """
-    columns = [c for c in COLUMNS if any(_is_shown(c, row["metrics"].get(c.metric)) for row in rows)]
+    with_agents = any(AGENTS in row["metrics"] for row in rows)
+    columns = [
+        c
+        for c in COLUMNS
+        if (with_agents or not c.agents) and any(_is_shown(c, row["metrics"].get(c.metric)) for row in rows)
+    ]
     headings = ["policy", *(c.heading for c in columns)]
     found = []
     for scenario in dict.fromkeys(row["scenario"] for row in rows):
         own = [row for row in rows if row["scenario"] == scenario]
-        own.sort(key=lambda row: row["metrics"]["latency_mean_s"]["mean"])
+        own.sort(key=_rank)
         cells = [[_name(row), *(_cell(c, row["metrics"].get(c.metric)) for c in columns)] for row in own]
         found.append((f"{own[0]['task']} / {scenario}", headings, cells))
     return found
+
+
+def _rank(row: dict[str, Any]) -> float:
+    """Mean latency; with agents, which cost money too, what the scenario's weights make of both."""
+    metrics = row["metrics"]
+    if AGENTS in metrics and metrics["return"]["mean"] is not None:
+        return -metrics["return"]["mean"]
+    return metrics["latency_mean_s"]["mean"]
 
 
 def rich_table(rows: Sequence[dict[str, Any]]) -> Table:

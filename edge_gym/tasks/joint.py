@@ -95,6 +95,7 @@ TASK = Task(
     columns=COLUMNS_WITH_AGENTS,
     worlds="joint",
     scenario="region-16",
+    policies=("random", "together"),
     n_actions=one_for_each_node,
     noop=decline,
     asks=ASK_REQUESTS | ASK_PLACEMENTS | ASK_MIGRATIONS,

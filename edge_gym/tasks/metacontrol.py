@@ -96,6 +96,7 @@ TASK = Task(
     columns=COLUMNS,
     worlds="routing",
     scenario="stationary",
+    policies=("e3_random_tools", "e3_rules"),
     n_actions=_n_actions,
     noop=_finish,
     control=True,

@@ -99,6 +99,7 @@ TASK = Task(
     columns=COLUMNS_WITH_AGENTS,
     worlds="migration",
     scenario="commute-16",
+    policies=("random", "never", "always_follow", "myopic", "hysteresis"),
     n_actions=one_for_each_node,
     noop=decline,
     asks=ASK_MIGRATIONS,

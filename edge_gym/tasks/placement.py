@@ -97,6 +97,7 @@ TASK = Task(
     columns=COLUMNS_WITH_AGENTS,
     worlds="placement",
     scenario="metro-16",
+    policies=("random", "nearest", "least_loaded", "greedy", "aco"),
     n_actions=one_for_each_node,
     noop=decline,
     asks=ASK_PLACEMENTS,

@@ -110,6 +110,7 @@ TASK = Task(
     columns=COLUMNS,
     worlds="routing",
     scenario="stationary",
+    policies=("random", "jsq", "sect_static", "oracle"),
     n_actions=one_for_each_node,
     noop=decline,
 )

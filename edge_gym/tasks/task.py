@@ -20,6 +20,7 @@ class Task:
         columns: The features of an observation row, in order.
         worlds: The task whose scenarios it is played on: its own, or another's.
         scenario: The preset that is taken where none is named.
+        policies: What is compared where no policies are named.
         n_actions: From the numbers of nodes and models to the number of actions; a named function, so that
             environments can be pickled.
         noop: From the same to the action that changes nothing: decline, or end the turn.
@@ -34,6 +35,7 @@ class Task:
     columns: tuple[Column, ...]
     worlds: str
     scenario: str
+    policies: tuple[str, ...]
     n_actions: Callable[[int, int], int]
     noop: Callable[[int, int], int]
     control: bool = False

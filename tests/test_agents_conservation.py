@@ -6,7 +6,6 @@ Random worlds (hypothesis draws what is overridden) under random legal play.
 from collections import Counter
 from typing import Any
 
-import numpy as np
 from agent_books import check_books, check_end
 from agent_toys import EVERYTHING, AgentGame, asking, busy_world
 from helpers import RandomLegal

@@ -157,7 +157,10 @@ def test_applications_come_and_stay_exponentially():
     assert stats.kstest(life[at < 2900], "expon", args=(0, 7.0)).pvalue > 0.01
     assert abs(len(at) - 1500) < Z * np.sqrt(1500)
     # Whole numbers nearest to a uniform draw from 1 to 3: the ends are half as likely.
-    assert stats.chisquare(np.bincount(size.astype(int), minlength=4)[1:], np.array([0.25, 0.5, 0.25]) * len(at)).pvalue > 0.001
+    assert (
+        stats.chisquare(np.bincount(size.astype(int), minlength=4)[1:], np.array([0.25, 0.5, 0.25]) * len(at)).pvalue
+        > 0.001
+    )
 
 
 # --- one agent alone --------------------------------------------------------------------------------------------------
@@ -168,7 +171,9 @@ def alone(law: Law, load: float, horizon_s: float) -> Scenario:
     return Scenario(
         name="alone",
         task="joint",
-        devices=(DeviceType(name="server", memory_bytes=1000, storage_bytes_per_s=1e9, nic_bytes_per_s=1e9, slots=400),),
+        devices=(
+            DeviceType(name="server", memory_bytes=1000, storage_bytes_per_s=1e9, nic_bytes_per_s=1e9, slots=400),
+        ),
         models=(ModelType(name="work", weights_bytes=1),),
         services=(Service(device="server", model="work", per_unit_s=1.0 / law.mean, gain=1.0),),
         pool=Pool(device_types=("server",), n_nodes=1, queue_capacity=0),

@@ -13,11 +13,12 @@ from edge_gym.envs.batch import Batch, Outcome
 from edge_gym.kernel.agent_tables import ASK_MIGRATIONS, ASK_PLACEMENTS, ASK_REQUESTS
 from edge_gym.kernel.build import World
 from edge_gym.kernel.tables import LOG
-from edge_gym.scenario import Arrivals, Law, Pool, RewardWeights, Scenario, Topology, Workload
+from edge_gym.scenario import Arrivals, Law, Pool, RewardWeights, Scenario, Semantic, Topology, Workload
 from edge_gym.scenario.agents import AgentRole, Applications, Migration, Mobility, Prices
 from edge_gym.tasks import get_task
 from edge_gym.tasks.task import Task
 
+SILENT = Semantic(notification="none")  # nothing is said in these worlds, so no phrases need be read when one is built
 EVERYTHING = ASK_REQUESTS | ASK_PLACEMENTS | ASK_MIGRATIONS
 Choose = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -169,6 +170,7 @@ def hand_world(**more: Any) -> Scenario:
             Workload(model="look", prompt_tokens=constant(0), units=constant(1), deadline_s=5.0),
         ),
         "arrivals": Arrivals(kind="none"),
+        "semantic": SILENT,
         "topology": Topology(
             kind="ring", n_sites=2, link_delay_s=0.01, access_delay_s=0.002, link_bandwidth_bytes_per_s=1e6
         ),
@@ -223,11 +225,9 @@ def busy_world(**flat: Any) -> Scenario:
         for name, size, slots, slow in kinds
     )
     services = tuple(
-        Service(
-            device=name, model=model, first_s=0.02 * slow, per_prompt_token_s=1e-4, per_unit_s=work * slow, gain=2.0
-        )
+        Service(device=name, model=m, first_s=0.02 * slow, per_prompt_token_s=1e-4, per_unit_s=work * slow, gain=2.0)
         for name, _, _, slow in kinds
-        for model, work in (("chat", 0.012), ("look", 0.09))
+        for m, work in (("chat", 0.012), ("look", 0.09))
     )
     scenario = Scenario(
         name="busy",
@@ -249,6 +249,7 @@ def busy_world(**flat: Any) -> Scenario:
             Workload(model="look", prompt_tokens=constant(0), units=constant(1), deadline_s=1.0),
         ),
         arrivals=Arrivals(kind="none"),
+        semantic=SILENT,
         topology=Topology(kind="ring", n_sites=3, link_delay_s=0.01, link_bandwidth_bytes_per_s=1e6),
         weights=RewardWeights(latency=1.0, cost=500.0, migration=0.3, energy=0.001, drop=0.2),
         roles=(

@@ -419,7 +419,7 @@ def test_an_application_ends_while_its_agent_moves():
 
 
 def test_a_request_that_comes_back_follows_its_agent():
-    """Node 0 is slow from 9 s on; agents move to node 1 at 10 s; at 16 s node 0 leaves with what was unfinished."""
+    """Node 0 is slow from 9 s on; agents move to node 1 at 10 s; at 16 s node 0 leaves with what it has not done."""
     slow = Change(time_s=9.0, node=0, what="speed", value=0.01)
     followed = 0
     world = World(gone(0, 16.0, (slow,)))

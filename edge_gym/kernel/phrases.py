@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -40,8 +41,9 @@ def build_phrases(levels: Sequence[str], style: str) -> tuple[tuple[Phrase, ...]
     return tuple(said), table, run
 
 
+@cache
 def _reading(phrase: Phrase) -> tuple:
-    """How the parser reads a phrase, at each severity."""
+    """How the parser reads a phrase, at each severity; the same in every world, and reading them all takes 0.2 s."""
     readings = [read(render(phrase, _NODE, _ONSET_S, _DURATION_S, speed), (_NODE,)) for speed in _SPEEDS]
     first = readings[0]
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from edge_baselines.agents.rules import Greedy
 from edge_gym.evaluation.rollout import roll_out
 from edge_gym.kernel.assignment import Problem
 from edge_gym.kernel.build import World
-from edge_gym.policy import Context
 
 
 class _Listener(Greedy):
@@ -20,7 +20,7 @@ class _Listener(Greedy):
         self.found: list[list[Problem]] = [[] for _ in range(n_envs)]
         self._last = [-1] * n_envs
 
-    def act(self, obs: np.ndarray, action_mask: np.ndarray, context: Context) -> np.ndarray:
+    def act(self, obs: np.ndarray, action_mask: np.ndarray, context: Any) -> np.ndarray:
         for b in np.flatnonzero(context.active).tolist():
             number, _ = context.agency.member(b)
             if number != self._last[b]:

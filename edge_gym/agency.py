@@ -69,6 +69,7 @@ class Agency:
         roles: What the roles are called.
         terms: Names of the cost terms.
         weights: Weights of a request-second and of a US dollar.
+        stay_s: How long an agent is expected to stay where it is placed (T of docs/agents.md).
         migration: How agents move (`scenario.migration`).
         link: (S, N), kernel table of delay and seconds a byte between sites and nodes.
         cable: (N, N), kernel table of round trip and seconds a byte between nodes.
@@ -82,6 +83,7 @@ class Agency:
         self.roles = tuple(role.name for role in world.scenario.roles)
         self.terms = COST_TERMS
         self.weights = float(params.rules[0]["weight_latency"]), float(params.rules[0]["weight_cost"])
+        self.stay_s = float(params.agency[0]["stay_s"])
         self.migration = world.scenario.migration
         self.link, self.cable, self.hop = params.link, params.cable, params.hop
         self._most = int(params.agency[0]["most_agents"])

@@ -123,6 +123,8 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "mmas": "edge_baselines.agents.solving:mmas",
     "aco": "edge_baselines.agents.solving:aco",
     "together": "edge_baselines.agents.together:Together",
+    "antllm": "edge_baselines.antllm.place:AntLlm",
+    "antllm_migration": "edge_baselines.antllm.migrate:AntLlmMigration",
     "oracle": "edge_baselines.oracle:Oracle",
     "lookahead": "edge_baselines.lookahead:Lookahead",
 }

@@ -9,6 +9,7 @@ from e3_llm_play import SEMANTIC, NamedRules, Spy, counted, make, play, rows
 from edge_baselines.e3 import llm as e3_llm
 from edge_baselines.e3.prompt import MAX_TEXT
 from edge_baselines.e3.stand_in import stand_in
+from edge_baselines.llm import session
 from edge_baselines.llm.breaker import Breaker
 from edge_baselines.llm.faults import FAULTS as KNOWN
 from edge_baselines.llm.stub.faults import FAULTS, chaos, fault
@@ -232,7 +233,7 @@ def test_LF_41_an_obedient_model_breaches_no_guard(victim, plans, monkeypatch):
         return tuple(found)
 
     monkeypatch.setattr(Batch, "events", events)
-    monkeypatch.setattr(e3_llm, "Breaker", lambda: Breaker(in_a_row=10**9, window=10**9))
+    monkeypatch.setattr(session, "Breaker", lambda: Breaker(in_a_row=10**9, window=10**9))
     policy = make(victim(), cls=Warden, ask={"gap_s": 0.0})
     episodes = play(policy, dataclasses.replace(SEMANTIC, n_requests=1500), seeds=range(1000, 1015))
     prompts = "".join(request["messages"][1]["content"] for request in policy._given.requests)

@@ -180,14 +180,18 @@ def _show_parser(subs: Any) -> Parser:
 def _stub_llm_parser(subs: Any) -> Parser:
     parser = subs.add_parser("stub-llm", help="serve a stand-in for a language model on this machine")
     parser.add_argument("--port", default="0", metavar="N", help="default: a free one")
-    parser.add_argument("--play", default="rules", metavar="NAME", help="rules (default), obedient, chat, or a fault")
+    parser.add_argument(
+        "--play", default="rules", metavar="NAME", help="rules (default), obedient, chat, polish, or a fault"
+    )
     parser.set_defaults(command=_stub_llm)
     return parser
 
 
 def _prompt_parser(subs: Any) -> Parser:
     parser = subs.add_parser("prompt", help="print what a language model would be sent, without asking one")
-    parser.add_argument("--scenario", default="semantic", metavar="SCENARIO", help="default: semantic")
+    tasks = "routing (default: the router's controls), placement, migration"
+    parser.add_argument("--task", default="routing", metavar="TASK", help=tasks)
+    parser.add_argument("--scenario", metavar="SCENARIO", help="default: semantic, or the task's own")
     parser.add_argument("--seed", default="1000", metavar="N", help="of the world (default 1000)")
     parser.add_argument("--turn", default="1", metavar="K", help="the K-th question of the episode (default 1)")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the scenario")

@@ -8,28 +8,34 @@ from importlib import import_module
 from typing import Any
 
 from edge_gym.cli.bench import parse_settings, whole_number
-from edge_gym.envs.common import resolve_task
+from edge_gym.envs.common import check_choice, resolve_task
 from edge_gym.errors import EdgeGymError, EdgeGymInputError
 from edge_gym.evaluation.rollout import roll_out
-from edge_gym.scenario.presets import resolve
+
+# By name, since the environments do not depend on the baselines: a policy that listens, and the preset.
+LISTENERS = {
+    "routing": ("edge_baselines.e3.listener:Listener", "semantic"),
+    "placement": ("edge_baselines.antllm.listener:PlacementListener", None),
+    "migration": ("edge_baselines.antllm.listener:MigrationListener", None),
+}
 
 
 def prompt(options: argparse.Namespace) -> int:
     """Print system prompt, situation and tools of one question.
 
-    The rules decide the questions before it, so with a model that acts otherwise they would differ.
+    The rules (or ants) decide the questions before it, so with a model that acts otherwise they would differ.
 
     Raises:
         EdgeGymInputError: An argument is not valid, or the episode has fewer questions.
     """
     turn = whole_number("--turn", options.turn, 1, 10**6)
     seed = whole_number("--seed", options.seed, 0, 2**63 - 1)
-    scenario = resolve(options.scenario, "routing", **parse_settings(options.set))
-    # By name, since the environments do not depend on the baselines.
-    listener = import_module("edge_baselines.e3.listener")
-    policy = listener.Listener(turn)
+    target, preset = LISTENERS[check_choice("--task", options.task, LISTENERS)]
+    module, _, attribute = target.partition(":")
+    policy = getattr(import_module(module), attribute)(turn)
+    world = resolve_task(options.task, options.scenario or preset, parse_settings(options.set))[1]
     try:
-        roll_out(resolve_task("routing", scenario, {})[1], policy, "e3_llm", [seed])
+        roll_out(world, policy, "listener", [seed])
     except EdgeGymError:
         if len(policy.bodies) < turn:
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from edge_baselines.e3.llm import E3Llm
-from edge_baselines.e3.tools import tools
 from edge_baselines.llm.agentscope_adapter import AgentScopeClient
 from edge_baselines.llm.exchange import Asks
 from edge_baselines.llm.extra import require_extra
@@ -19,4 +18,4 @@ class E3AgentScope(E3Llm):
         super().preflight()
 
     def _client(self) -> Asks:
-        return AgentScopeClient(super()._client(), tools())
+        return AgentScopeClient(super()._client(), self._tools())

@@ -8,28 +8,21 @@ message all the time, so that they know what goes on when they take over.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edge_baselines.e3 import prompt
-from edge_baselines.e3.llm_settings import AskSettings, from_env, identity
+from edge_baselines.e3.llm_settings import AskSettings
 from edge_baselines.e3.prompt import Message
 from edge_baselines.e3.rules import Belief, Rules, RuleSettings, blank
 from edge_baselines.e3.tools import check, to_actions, tools
-from edge_baselines.llm.breaker import Breaker
-from edge_baselines.llm.budget import Budget
-from edge_baselines.llm.client import Client
 from edge_baselines.llm.exchange import Asks
-from edge_baselines.llm.extra import require_extra
-from edge_baselines.llm.faults import TranscriptError
-from edge_baselines.llm.pipeline import Advisor, Decision
+from edge_baselines.llm.pipeline import Decision
+from edge_baselines.llm.session import Session
 from edge_baselines.llm.settings import LlmSettings
-from edge_baselines.llm.tools import Call
-from edge_baselines.llm.transcript import Transcript
-from edge_gym.errors import EdgeGymInputError
+from edge_baselines.llm.tools import Call, Tool
 from edge_gym.events.parser import read
 from edge_gym.kernel import observe_control as seen
 from edge_gym.kernel.observe import decode_ratio
@@ -73,7 +66,7 @@ class Mind:
     counters: Counter[str] = field(default_factory=Counter)
 
 
-class E3Llm:
+class E3Llm(Session[AskSettings]):
     """A language model for every world of a batch. Decides MetaControl; `act` returns one tool call for each world.
 
     Args:
@@ -88,6 +81,7 @@ class E3Llm:
     """
 
     task = "metacontrol"
+    settings = AskSettings
 
     def __init__(
         self,
@@ -96,55 +90,12 @@ class E3Llm:
         client: Asks | None = None,
         rules: RuleSettings | None = None,
     ) -> None:
-        if isinstance(ask, str):
-            raise TypeError("its settings are the variables EDGE_GYM_LLM_*")
-        found = from_env() if ask is None or llm is None else (ask, llm)
-        self.ask, self.llm = ask or found[0], llm or found[1]
-        self.rules, self._given = Rules(rules), client
-        self._own: Client | None = None
-        self._advisor: Advisor | None = None
-        self._file = type(self).__name__
-        self.asked = 0
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What makes two runs the same run, as plain values without secrets."""
-        return identity(self.ask, self.llm)
-
-    def preflight(self) -> None:
-        """Before a run: can the model be asked at all? Nothing is asked in the modes `replay` and `off`.
-
-        Raises:
-            LlmUnavailable: The endpoint cannot be used.
-            EdgeGymInputError: A setting, a package or the folder of the transcripts is missing.
-        """
-        if self.ask.mode not in ("record", "live"):
-            require_extra(("pydantic",))
-            return
-        try:
-            self._path()
-            self._open(Transcript(None, "live")).preflight()
-        finally:
-            self.close()
-
-    def begin_shard(self, label: str) -> None:
-        """Name the file of transcripts for the episodes that follow."""
-        self.close()
-        self._file = label
-
-    def close(self) -> None:
-        """Close the transcript and the connection; `reset` opens them again."""
-        if self._advisor is not None:
-            self._advisor.transcript.close()
-            self._advisor = None
-        if self._own is not None:
-            self._own.close()
-            self._own = None
+        super().__init__(ask, llm, client)
+        self.rules = Rules(rules)
 
     def reset(self, n_envs: int, seed: int) -> None:
         """Forget everything of the episodes; budgets and the breaker go on until `close`."""
-        if self._advisor is None:
-            self._advisor = self._open(Transcript(self._path(), self.ask.mode, self.llm.model, self.ask.refresh))
+        self._begin()
         self._minds: list[Mind | None] = [None] * n_envs
         self.wake_s, self.wait_s = np.zeros(n_envs), np.zeros(n_envs)
 
@@ -205,29 +156,19 @@ class E3Llm:
 
     def _decide(self, mind: Mind, b: int, obs: np.ndarray, surface: Surface, now_s: float) -> Decision:
         """Ask, and book what it cost."""
-        advisor = self._advisor
-        assert advisor is not None
-        before = Counter(advisor.counters)
         while mind.messages and mind.messages[0].time_s < now_s - self.ask.memory_s:
             mind.messages.popleft()
         told = (now_s, obs, surface, tuple(mind.messages))
-        self.asked += 1
-        try:
-            decision = advisor.decide(
-                prompt.SYSTEM,
-                prompt.situation(*told, brief=len(surface.nodes) > self.ask.full),
-                lambda calls: check(calls, b, obs, surface),
-                lambda call: _status(call, obs, surface),
-                float(self.asked),  # the breaker counts questions: an endpoint knows nothing of simulated time
-                shrink=lambda: prompt.situation(*told, brief=True),
-                episode=b,
-            )
-        except TranscriptError as error:
-            raise TranscriptError(f"question {self.asked}, at {now_s:.3f} s of episode {b}: {error}") from None
-        for name, value in advisor.counters.items():
-            mind.counters[name] += value - before[name]
-        mind.counters["llm.thinking_s"] += decision.thinking_s  # type: ignore[assignment]
-        return decision
+        return self._ask(
+            b,
+            now_s,
+            mind.counters,
+            prompt.SYSTEM,
+            prompt.situation(*told, brief=len(surface.nodes) > self.ask.full),
+            lambda calls: check(calls, b, obs, surface),
+            lambda call: _status(call, obs, surface),
+            lambda: prompt.situation(*told, brief=True),
+        )
 
     def _still_valid(self, mind: Mind, b: int, obs: np.ndarray, surface: Surface) -> list[Call] | None:
         """The plan, if the world has not moved on in a way that makes any of it wrong."""
@@ -268,43 +209,13 @@ class E3Llm:
         return wake_s
 
     def _new_mind(self, b: int, obs: np.ndarray, surface: Surface) -> Mind:
-        advisor = self._advisor
-        assert advisor is not None
-        advisor.budget.start_episode(b)
         mind = Mind(blank(len(surface.nodes)), deque(maxlen=self.ask.messages))
         mind.signature = self._signature(mind, obs, 0.0)
-        mind.counters.update({**dict.fromkeys(advisor.counters, 0), "llm.thinking_s": 0, "llm.stale": 0})
+        mind.counters = self._begin_episode(b, "llm.stale")
         return mind
 
-    def _path(self) -> Path | None:
-        """The transcript of this shard; its folder is made where it will be written."""
-        if not self.ask.transcript or self.ask.mode == "off":
-            return None
-        folder = Path(self.ask.transcript)
-        if self.ask.mode != "replay":
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                allowed = "a folder that can be written"
-                raise EdgeGymInputError("transcript", str(folder), allowed, hint=error.strerror or "") from None
-        return folder / f"{self._file}.jsonl"
-
-    def _open(self, transcript: Transcript) -> Advisor:
-        """Everything that is needed to ask."""
-        require_extra(("pydantic",))
-        client = self._client() if transcript.mode in ("record", "live") else None
-        try:
-            return Advisor(client, tools(), self.llm, Budget(self.ask.limits(), self.llm), Breaker(), transcript)
-        except Exception:
-            transcript.close()
-            raise
-
-    def _client(self) -> Asks:
-        """Whom to ask: what was given, or the endpoint of the settings."""
-        if self._given is not None:
-            return self._given
-        self._own = Client(self.llm)
-        return self._own
+    def _tools(self) -> Sequence[Tool]:
+        return tools()
 
 
 def _status(call: Call, obs: np.ndarray, surface: Surface) -> str:

@@ -1,38 +1,24 @@
-"""How `e3_llm` is run: what the command line and the environment set, and when a model is asked."""
+"""When `e3_llm` asks a model."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from edge_baselines.llm.budget import BudgetLimits, Limits
-from edge_baselines.llm.settings import API_KEY, LlmSettings
-from edge_baselines.llm.transcript import MODES
-from edge_gym.errors import MISSING, EdgeGymInputError, nearest
-from edge_gym.fields import check, choice, flag, number, text
-from edge_gym.files import file_sha256
-from edge_gym.scenario.parse import scalar
-
-PREFIX = "EDGE_GYM_LLM_"
-DEADLINE_S = 5.0  # nobody acts while a silent model is waited for: `scripts/llm_chaos.py` shows what 30 s cost
+from edge_baselines.llm import asking
+from edge_baselines.llm.asking import Asking
+from edge_baselines.llm.settings import LlmSettings
+from edge_gym.fields import number
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskSettings:
+class AskSettings(Asking):
     """When a model is asked, and where what it says is kept.
 
     Raises:
         EdgeGymInputError: If a field is out of range, or a mode needs a folder that is not given.
     """
 
-    mode: str = choice("off", MODES, "of the transcripts; off never asks: the rules decide everything")
-    transcript: str = text("", "folder of the transcripts, one file for each policy, scenario and first seed")
-    refresh: bool = flag(False, "with record: set older transcripts aside")
     gap_s: float = number(2.0, 0.0, 1e6, "s", "simulated; shortest time between two questions of an episode")
     every_s: float | None = number(None, 0.0, 1e6, "s", "simulated; ask at the next turn after so long")
     memory_s: float = number(60.0, 0.0, 1e6, "s", "simulated; messages so old are still shown")
@@ -40,69 +26,8 @@ class AskSettings:
     slow: float = number(2.5, 1.0, 1e6, "", "a node believed so many times slower than its prior is a reason to ask")
     overdue: float = number(3.0, 1.0, 1e6, "", "and one whose oldest request takes so many times as long as expected")
     full: int = number(64, 0, 100_000, "nodes", "of larger clusters only the nodes with messages or trouble are shown")
-    calls: int | None = number(None, 0, 10**9, "calls", "requests to the model in each episode")
-    calls_a_decision: int | None = number(None, 0, 10**9, "calls", "requests to the model in each decision")
-    calls_a_run: int = number(10_000, 0, 10**9, "calls", "requests to the model by each process of a run")
-    dollars: float | None = number(None, 0.0, 1e9, "dollars", "spent by each process of a run")
-
-    def __post_init__(self) -> None:
-        check(self)
-        if self.mode in ("record", "replay") and not self.transcript:
-            hint = f"--transcript FOLDER, or {PREFIX}TRANSCRIPT"
-            raise EdgeGymInputError("transcript", MISSING, f"given for mode {self.mode}", "AskSettings", hint)
-
-    def limits(self) -> BudgetLimits:
-        """The budgets."""
-        return BudgetLimits(
-            decision=Limits(calls=self.calls_a_decision),
-            episode=Limits(calls=self.calls),
-            run=Limits(calls=self.calls_a_run, dollars=self.dollars),
-        )
 
 
 def from_env(environment: Mapping[str, str] | None = None) -> tuple[AskSettings, LlmSettings]:
-    """Settings from the variables EDGE_GYM_LLM_<FIELD>, for every field of both classes; the rest are defaults.
-
-    Raises:
-        EdgeGymInputError: A variable is out of range, or none of that name is known.
-    """
-    environment = os.environ if environment is None else environment
-    known: dict[str, type] = {PREFIX + f.name.upper(): c for c in (AskSettings, LlmSettings) for f in _fields(c)}
-    found: dict[type, dict[str, Any]] = {AskSettings: {}, LlmSettings: {"deadline_s": DEADLINE_S}}
-    for name, value in environment.items():
-        if not name.startswith(PREFIX) or name == API_KEY or not value:
-            continue
-        if name not in known:
-            raise EdgeGymInputError(name, MISSING, "the name of a setting", "environment", nearest(name, known))
-        cls, field = known[name], name.removeprefix(PREFIX).lower()
-        is_text = next(f for f in _fields(cls) if f.name == field).type == "str"
-        found[cls][field] = value if is_text else scalar(value)
-    return AskSettings(**found[AskSettings]), LlmSettings(**found[LlmSettings])
-
-
-def identity(ask: AskSettings, llm: LlmSettings) -> dict[str, Any]:
-    """What makes two runs the same run, as plain values without secrets; for a replay, also what the files hold."""
-    plain = {**dataclasses.asdict(ask), **dataclasses.asdict(llm)}
-    del plain["refresh"]
-    if ask.mode == "off":
-        return {"mode": "off"}
-    if ask.mode == "replay":
-        plain["transcripts"] = _digest(Path(ask.transcript))
-    return plain
-
-
-def _digest(folder: Path) -> str:
-    """Hash of the transcripts in a folder.
-
-    Raises:
-        EdgeGymInputError: There are none.
-    """
-    files = sorted(folder.glob("*.jsonl")) if folder.is_dir() else []
-    if not files:
-        raise EdgeGymInputError("transcript", str(folder), "a folder with transcripts", "replay", "record them first")
-    named = "".join(f"{path.name} {file_sha256(path)}\n" for path in files)
-    return hashlib.sha256(named.encode()).hexdigest()[:16]
-
-
-def _fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(cls)
+    """Settings from the variables EDGE_GYM_LLM_<FIELD> (`edge_baselines.llm.asking.from_env`)."""
+    return asking.from_env(AskSettings, environment)

@@ -31,3 +31,8 @@ def one_of(*values: float) -> Any:
 def whole(least: int, most: int) -> Any:
     """Returns the annotation of a whole number in `least` ... `most`."""
     return Annotated[int, pydantic.Field(ge=least, le=most)]
+
+
+def several(of: Any, most: int) -> Any:
+    """Returns the annotation of a list of 1 ... `most` items of a type."""
+    return Annotated[list[of], pydantic.Field(min_length=1, max_length=most)]

@@ -100,6 +100,3 @@ def chat() -> Play:
         return reply_with(completion(message(text)), request)
 
     return play
-
-
-PLAYS: dict[str, Callable[[], Play]] = {"rules": rules, "obedient": obedient, "chat": chat}

@@ -9,11 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from edge_baselines.llm.stub.faults import FAULTS, fault
-from edge_baselines.llm.stub.plays import PLAYS, Play
+from edge_baselines.llm.stub.plays import Play, chat, obedient, rules
+from edge_baselines.llm.stub.polish import polish
 from edge_baselines.llm.stub.replies import Reply
 from edge_gym.errors import EdgeGymInputError, nearest
 
 MAX_REQUEST = 8 * 2**20  # bytes
+PLAYS = {"rules": rules, "obedient": obedient, "chat": chat, "polish": polish}
 
 
 class StubServer:
@@ -116,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def play_named(name: str) -> Play:
-    """Returns a play by name: `rules`, `obedient`, or a fault of `stub.faults`.
+    """Returns a play by name: one of `PLAYS`, or a fault of `stub.faults`.
 
     Raises:
         EdgeGymInputError: If there is no such play.

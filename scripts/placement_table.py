@@ -25,7 +25,7 @@ from edge_gym.kernel.build import World
 from edge_gym.policy import make_policy
 
 # Seconds for an application, and seconds for the exact solver.
-EFFORTS = {"metro-16": (0.05, 10.0), "global-24": (0.1, 60.0), "global-120": (2.0, 120.0), "metro-1000": (1.0, 0.0)}
+EFFORTS = {"metro-16": (0.02, 10.0), "global-24": (0.1, 20.0), "global-120": (2.0, 60.0), "metro-1000": (1.0, 0.0)}
 RULES = ("random", "nearest", "first_fit", "best_fit", "least_loaded", "cheapest", "greedy")
 SEARCH = ("fgd", "regret", "local_search", "grasp", "annealing", "genetic", "acs", "mmas", "aco")
 COMPARED = {

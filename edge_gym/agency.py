@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,6 +35,18 @@ ROSTER = np.dtype(  # an agent that is there
 OF_AGENTS = {"own", "refuse", "load", "memory", "storage", "traffic", "model", "parent", "talk_delay", "talk_bytes"}
 
 
+class Subjects(NamedTuple):
+    """The agents that are asked about, one for each world; -1 where there is none."""
+
+    agent: np.ndarray  # (B,) row, as in the roster
+    application: np.ndarray  # (B,) number in the episode
+    user: np.ndarray  # (B,) row of the application in `Agency.users`
+    role: np.ndarray  # (B,)
+    node: np.ndarray  # (B,) where it lives; -1: nowhere
+    site: np.ndarray  # (B,) of its user
+    sent_bytes: np.ndarray  # (B,) f8, what travels if it moves; 0 where there is none
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Assignment:
     """The placement problem of the application of a subject, as it is now.
@@ -42,7 +55,7 @@ class Assignment:
         problem: G agents, N nodes (`edge_gym.kernel.assignment.Problem`).
         terms: (G, N, 6) float64, the unweighted terms of `problem.own` in the order of
             `edge_gym.kernel.agent_tables.COST_TERMS`: request-seconds a second, then US dollars a second.
-        subject: Which of the agents is asked about now.
+        subject: Which of the agents is asked about now; 0 if the application was asked for by its row.
         home: (G,) where each lives or is going, -1: nowhere.
         kind: (G,) role of each, to carry experience from one application to the next.
         number: Of the application in its episode.
@@ -69,11 +82,13 @@ class Agency:
         roles: What the roles are called.
         terms: Names of the cost terms.
         weights: Weights of a request-second and of a US dollar.
-        stay_s: How long an agent is expected to stay where it is placed (T of docs/agents.md).
         migration: How agents move (`scenario.migration`).
         link: (S, N), kernel table of delay and seconds a byte between sites and nodes.
         cable: (N, N), kernel table of round trip and seconds a byte between nodes.
         hop: (S, S) next site on the way to another.
+        home: (N,) site of each node.
+        request_bytes: (R,) of a typical request of each role and its response.
+        stay_s: How long an agent is expected to stay where it is put: over so long `agent_cost` spreads a start.
     """
 
     def __init__(self, batch: Batch) -> None:
@@ -83,9 +98,11 @@ class Agency:
         self.roles = tuple(role.name for role in world.scenario.roles)
         self.terms = COST_TERMS
         self.weights = float(params.rules[0]["weight_latency"]), float(params.rules[0]["weight_cost"])
-        self.stay_s = float(params.agency[0]["stay_s"])
         self.migration = world.scenario.migration
         self.link, self.cable, self.hop = params.link, params.cable, params.hop
+        self.home = params.node["home"].astype(np.int64)
+        self.request_bytes = params.role["request_bytes"].copy()
+        self.stay_s = float(params.agency[0]["stay_s"])
         self._most = int(params.agency[0]["most_agents"])
         self._problem = self._empty()
         fill_between(params, self._problem.rtt_s, self._problem.per_byte)
@@ -122,11 +139,16 @@ class Agency:
         """Whether the subject of world `b` is an agent, and not a request."""
         return int(self._batch.state.world[b]["subject_kind"]) in (PLACEMENT, MIGRATION)
 
-    def assignment(self, b: int) -> Assignment:
-        """The placement problem of the application of the subject of world `b`, which must be an agent."""
+    def assignment(self, b: int, user: int | None = None) -> Assignment:
+        """The placement problem of one application of world `b`.
+
+        Args:
+            b: World.
+            user: Row of the application in `users`; by default that of the subject, which must be an agent.
+        """
         state, whole = self._batch.state, self._problem
-        subject = int(state.world[b]["subject"])
-        p = int(state.agent[b, subject]["app"])
+        subject = int(state.world[b]["subject"]) if user is None else user * self._most
+        p = int(state.agent[b, subject]["app"]) if user is None else user
         app = state.app[b, p]
         count = fill_problem(self._batch.world.params, state, b, p, self._terms, whole)
         shared = {"rtt_s", "per_byte", "weights", "crowd_weight"}
@@ -151,7 +173,7 @@ class Agency:
 
     def roster(self, b: int) -> np.ndarray:
         """The agents that are there in world `b`, an array of dtype `ROSTER`."""
-        state, rules = self._batch.state, self._batch.world.params.agency[0]
+        state = self._batch.state
         found = np.flatnonzero(state.agent[b]["serial"] != NONE)
         agents = state.agent[b, found]
         apps = state.app[b, agents["app"]]
@@ -161,11 +183,7 @@ class Agency:
         for name in ("role", "model", "node", "target", "parent", "context"):
             table[name] = agents[name]
         table["rate_per_s"] = agents["need"] * self._batch.world.params.role["rate_per_s"][agents["role"]]
-        table["state_bytes"] = (
-            rules["state_bytes"]
-            + rules["bytes_per_message"] * agents["messages"]
-            + rules["bytes_per_token"] * agents["context"]
-        )
+        table["state_bytes"] = self._state_bytes(agents)
         lived_s = (state.world[b]["now_ns"] - agents["settled_ns"]) / SECOND
         table["lived_s"] = np.where(agents["state"] == LIVING, lived_s, 0.0)
         return table
@@ -174,6 +192,31 @@ class Agency:
         """Number of the subject's application in the episode, and which of its agents the subject is."""
         agent = self._batch.state.agent[b, self.subject(b)]
         return int(self._batch.state.app[b, agent["app"]]["id"]), self.subject(b) - int(agent["app"]) * self._most
+
+    def subjects(self) -> Subjects:
+        """The subjects of all worlds; -1 where it is no agent."""
+        state = self._batch.state
+        worlds, world = np.arange(len(state.world)), state.world
+        is_agent = np.isin(world["subject_kind"], (PLACEMENT, MIGRATION))
+        row = np.where(is_agent, world["subject"], 0)
+        agent = state.agent[worlds, row]
+        app = state.app[worlds, agent["app"]]
+        names = Subjects._fields[:-1]
+        found = (row, app["id"], agent["app"], agent["role"], agent["node"], app["site"])
+        sent = np.where(is_agent, self._state_bytes(agent), 0.0)
+        if self.migration.mode == "full":
+            sent += np.where(is_agent, self._batch.world.params.role["image_bytes"][agent["role"]], 0.0)
+        of_agents = (np.where(is_agent, column, NONE).astype(np.int64) for column in found)
+        return Subjects(**dict(zip(names, of_agents, strict=True)), sent_bytes=sent)
+
+    def _state_bytes(self, agents: np.ndarray) -> np.ndarray:
+        rules = self._batch.world.params.agency[0]
+        size = rules["state_bytes"] + rules["bytes_per_message"] * agents["messages"]
+        return size + rules["bytes_per_token"] * agents["context"]
+
+    def users(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which application has each row, -1: none, and at which site its user is; each (B, P)."""
+        return self._batch.state.app["id"].copy(), self._batch.state.app["site"].astype(np.int64)
 
     def subject(self, b: int) -> int:
         """Row of the agent that is asked about in world `b` (the column `agent` of the roster)."""

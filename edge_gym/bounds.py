@@ -11,7 +11,10 @@ from edge_gym.scenario import Scenario
 Bound = Callable[[Scenario, int], Mapping[str, float | None]]
 
 # As for policies: lazy strings "module:attribute", or callables.
-BOUNDS: dict[str, str | Bound] = {"clairvoyant": "edge_baselines.clairvoyant:bound"}
+BOUNDS: dict[str, str | Bound] = {
+    "clairvoyant": "edge_baselines.clairvoyant:bound",
+    "follow_bound": "edge_baselines.agents.follow_bound:bound",
+}
 
 
 def register_bound(name: str, target: str | Bound) -> None:

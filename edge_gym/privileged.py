@@ -9,6 +9,7 @@ import numpy as np
 from edge_gym.envs.batch import Batch
 from edge_gym.kernel.build import World
 from edge_gym.kernel.course import ASKED, STRETCH, follow
+from edge_gym.kernel.course_agents import ASKED_AGENT, CREW, WAY, follow_agents
 from edge_gym.kernel.foresight import foresee_rows
 from edge_gym.kernel.rollout_ahead import PLANNED, Scratch, Search, look_ahead_rows
 from edge_gym.kernel.tables import SECOND
@@ -106,3 +107,43 @@ def foreknow(world: World, seed: int) -> Foreknowledge:
     last_ns = int(asked["arrive_ns"][n_asked - 1]) if n_asked else 0
     end_s = (last_ns + beyond_ns) / SECOND
     return Foreknowledge(asked=asked[:n_asked], stretch=stretch[:n_stretch], bias=bias[:n_stretch], end_s=end_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AgentForeknowledge:
+    """Everything exogenous in an episode with AI agents.
+
+    Attributes:
+        asked: (J,) `edge_gym.kernel.course_agents.ASKED_AGENT`, the requests in the order in which they arrive.
+        crew: (G,) `edge_gym.kernel.course_agents.CREW`, the agents in the order in which they arrive.
+        way: (W,) `edge_gym.kernel.course_agents.WAY`, where the users are, in order of time.
+        stretch: (K,) `edge_gym.kernel.course.STRETCH`, what nodes are like from when on, in order of time.
+        bias: (K, M) software factors of the node of each stretch.
+    """
+
+    asked: np.ndarray
+    crew: np.ndarray
+    way: np.ndarray
+    stretch: np.ndarray
+    bias: np.ndarray
+
+
+def foreknow_agents(world: World, seed: int) -> AgentForeknowledge:
+    """What will happen in the episode of this seed, whatever a controller does with the agents.
+
+    Args:
+        world: A scenario with agents made ready to run.
+        seed: Of the episode.
+    """
+    params, state = world.params, world.allocate(1)
+    beyond_ns = int(params.rules[0]["drop_charge"] * params.model["deadline_ns"].max()) + 1
+    room = 4 * world.n_nodes + 2 * world.n_agents + 4096
+    while True:
+        tables = [np.zeros(room, kind) for kind in (ASKED_AGENT, CREW, WAY, STRETCH)]
+        bias = np.zeros((room, len(params.model)))
+        counts = follow_agents(params, state, np.uint64(seed), beyond_ns, *tables, bias)
+        if max(counts) + world.scenario.applications.most_agents < room:
+            break
+        room *= 4
+    asked, crew, way, stretch = (table[:count] for table, count in zip(tables, counts, strict=True))
+    return AgentForeknowledge(asked=asked, crew=crew, way=way, stretch=stretch, bias=bias[: len(stretch)])

@@ -26,7 +26,11 @@ PLAYED = [
     for name in PRESETS
     if name.startswith("routing/")
 ]
-SHIPPED = sorted(name for name, target in policy.POLICIES.items() if str(target).startswith("edge_baselines"))
+SHIPPED = sorted(
+    name
+    for name, target in policy.POLICIES.items()
+    if str(target).startswith("edge_baselines") and not str(target).startswith("edge_baselines.agents")
+)
 
 
 def toy(**fields) -> Scenario:

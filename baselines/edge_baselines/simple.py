@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_baselines.common import Heuristic, cheapest, observe
+from edge_gym.kernel.observe_agents import CURRENT
 from edge_gym.policy import Context
 
 
@@ -78,7 +79,20 @@ class LeastWorkLeft(Heuristic):
 
 
 class Nearest(Heuristic):
-    """The node with the shortest way there and back on the network."""
+    """The node with the shortest way there and back on the network; an agent that lives on it already stays."""
+
+    tasks = ("routing", "placement", "migration", "joint")
+
+    def act(self, obs: np.ndarray, action_mask: np.ndarray, context: object) -> np.ndarray:
+        """The nearest legal node, or staying on a host that is no farther."""
+        choice = super().act(obs, action_mask, context)
+        if obs.shape[2] <= CURRENT:
+            return choice
+        n_nodes, rows = action_mask.shape[1] - 1, np.arange(len(obs))
+        here = obs[:, :-1, CURRENT] == 1.0
+        way = self.cost(obs)
+        host_way = np.where(here, way, np.inf).min(axis=1)
+        return np.where(host_way <= way[rows, np.minimum(choice, n_nodes - 1)], n_nodes, choice)
 
     tasks = ("routing", "placement")
 

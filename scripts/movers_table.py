@@ -1,0 +1,64 @@
+"""Print the table of the policies that migrate agents, as Markdown: means over 20 test episodes of each preset.
+
+python scripts/movers_table.py                          all of them, and the bound
+python scripts/movers_table.py --policies never,myopic  some of them
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from edge_baselines.agents.movers_tuned import CLASSES
+
+import edge_gym
+from edge_gym.evaluation.results import Results
+
+SCENARIOS = "commute-16,roam-24,failing-16"
+POLICIES = ",".join(["never", "always_follow", "random", "myopic", *CLASSES])
+BOUND = "follow_bound"
+FIGURES = {
+    "return": ("return", 1.0, 0),
+    "latency s": ("latency_mean_s", 1.0, 4),
+    "in time %": ("slo_attainment", 100.0, 2),
+    "moves": ("agents.moves", 1.0, 0),
+    "ping-pongs": ("agents.ping_pongs", 1.0, 0),
+    "downtime s": ("agents.downtime_mean_s", 1.0, 2),
+    "cost USD": ("cost_usd", 1.0, 4),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scenarios", default=SCENARIOS, help=f"presets, by commas (default {SCENARIOS})")
+    parser.add_argument("--policies", default=POLICIES, help=f"by commas (default {POLICIES})")
+    parser.add_argument("--seed", type=int, default=1000, help="first seed of the worlds (default 1000)")
+    parser.add_argument("--episodes", type=int, default=20, help="worlds of each scenario (default 20)")
+    options = parser.parse_args(arguments)
+    seeds = range(options.seed, options.seed + options.episodes)
+    print("| scenario | policy |", " | ".join(FIGURES), "| return / bound | latency / bound | ms a decision |")
+    print("|---" * (len(FIGURES) + 5) + "|")
+    for scenario in options.scenarios.split(","):
+        least = _means(edge_gym.evaluate([BOUND], "migration", scenario, seeds))
+        print(f"| {scenario} | {BOUND} | {least['return']:.0f} | {least['latency_mean_s']:.4f} |", flush=True)
+        for policy in options.policies.split(","):
+            found = edge_gym.evaluate([policy], "migration", scenario, seeds)
+            mean = _means(found)
+            cells = [f"{mean[name] * factor:.{digits}f}" for name, factor, digits in FIGURES.values()]
+            cells += [f"{mean[name] / least[name]:.3f}" for name in ("return", "latency_mean_s")]
+            decision_us = found.summary()["rows"][0]["metrics"]["decision_us"]["mean"]
+            print(f"| {scenario} | {policy} |", " | ".join([*cells, f"{decision_us / 1e3:.2f}"]), "|", flush=True)
+    return 0
+
+
+def _means(results: Results) -> dict[str, float]:
+    """Mean of each metric that every row has."""
+    names = [name for name in results.rows[0] if all(isinstance(row.get(name), int | float) for row in results.rows)]
+    return {name: float(np.mean([row[name] for row in results.rows])) for name in names}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

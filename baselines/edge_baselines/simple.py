@@ -94,8 +94,6 @@ class Nearest(Heuristic):
         host_way = np.where(here, way, np.inf).min(axis=1)
         return np.where(host_way <= way[rows, np.minimum(choice, n_nodes - 1)], n_nodes, choice)
 
-    tasks = ("routing", "placement")
-
     def cost(self, obs: np.ndarray) -> np.ndarray:
         """Network time, log-scaled: the order is the same."""
         return obs[:, :-1, observe.NETWORK]

@@ -157,9 +157,10 @@ class Colony(Session[AntSettings]):
             again = case.search(search.evaluations, draws, search.settings, found)
             said.append(f"your search ({search.evaluations} evaluations) found {again.cost:.6g}")
             found = again if is_better(again.cost, found.cost) else found
-        gained = case.cost(best) - found.cost
-        if gained > 0.0:
-            self._past.closed += min(gained / max(case.cost(best) - case.bound, gained), 1.0)
+        before, after = case.cost(best), case.cost(found.home)  # a solver's own sum may differ in the last digits
+        if is_better(after, before):
+            gained = before - after
+            self._past.closed += gained / max(before - case.bound, gained)
             counters["llm.accepted"] += 1
             counters["llm.gained"] += gained  # type: ignore[assignment]
             story.solutions.insert(0, ("yours", found.home))

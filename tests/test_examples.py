@@ -16,6 +16,7 @@ ARGUMENTS = {
     "own_scenario": ["mine.yaml", "30"],
     "clone_and_plan": ["8"],
     "e3_live_llm": ["300", "2"],
+    "place_and_move": ["1"],
 }
 SHOWS = {
     "random_agent": "mean latency of 30 requests",
@@ -24,6 +25,7 @@ SHOWS = {
     "own_scenario": "request: ",
     "clone_and_plan": "with look-ahead",
     "e3_live_llm": "questions, ",
+    "place_and_move": "patient",
 }
 
 

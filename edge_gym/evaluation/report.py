@@ -24,7 +24,7 @@ class Column(NamedTuple):
     show: Callable[[float], str]
     interval: bool = False
     if_any: bool = False  # left out where it is zero everywhere
-    agents: bool = False  # only in worlds with AI agents
+    agents: bool | None = None  # True: only in worlds with AI agents; False: only in others, to leave room
 
 
 def figure(value: float) -> str:
@@ -40,12 +40,12 @@ def percent(value: float) -> str:
 COLUMNS = (
     Column("return", "return", figure, interval=True, agents=True),
     Column("latency_mean_s", "mean latency s", figure, interval=True),
-    Column("latency_p50_s", "P50 s", figure),
+    Column("latency_p50_s", "P50 s", figure, agents=False),
     Column("latency_p95_s", "P95 s", figure),
-    Column("latency_p99_s", "P99 s", figure),
+    Column("latency_p99_s", "P99 s", figure, agents=False),
     Column("slo_attainment", "in time", percent),
     Column("stutter_foreground_share", "stutter a", percent, if_any=True),
-    Column("stutter_gap_share", "stutter b", percent),
+    Column("stutter_gap_share", "stutter b", percent, agents=False),
     Column("healthy_masked_share", "masked", percent, if_any=True),
     Column("drop_share", "drops", percent),
     Column("latency_ratio_oracle", "x oracle", lambda v: f"{v:.3f}", interval=True),
@@ -83,7 +83,7 @@ def leaderboard(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[str], li
     columns = [
         c
         for c in COLUMNS
-        if (with_agents or not c.agents) and any(_is_shown(c, row["metrics"].get(c.metric)) for row in rows)
+        if c.agents in (None, with_agents) and any(_is_shown(c, row["metrics"].get(c.metric)) for row in rows)
     ]
     headings = ["policy", *(c.heading for c in columns)]
     found = []

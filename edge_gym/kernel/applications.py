@@ -7,27 +7,16 @@ import math
 
 from . import random
 from ._jit import jit_call, jit_row
-from .agent_tables import (
-    ASKED,
-    CHAIN,
-    COMMUTE,
-    EMPTY,
-    LIVING,
-    MARKOV,
-    PARKED,
-    STAR,
-    STAY,
-    STILL,
-    TRACK,
-)
+from .agent_tables import ASKED, CHAIN, EMPTY, LIVING, PARKED, STAR, STILL
 from .agents import release, wait_at_agent
 from .migration import next_phase, refresh_app, refresh_phase, refuse_waiting, send_home, turn_away
 from .requests import take_row
 from .tables import AGENT_REQUESTS, DROPPED, NEVER, NONE, REJECTED
-from .workload import begin_job, draw, later, pick
+from .users import begin_way, walk
+from .workload import begin_job, draw, later
 
-# Draws of stream CREW of an application: these, then three for each agent.
-_SIZE, _LIFE, _SITE, _HOME, _WORK, _FIRST = 0, 1, 2, 3, 4, 8
+# Draws of stream CREW of an application: these, the user's (users.py), then three for each agent.
+_SIZE, _LIFE, _FIRST = 0, 1, 8
 _DRAWS = 6  # of stream ASKING for a request: gap, agent, prompt, units, forecast, spare
 
 
@@ -345,76 +334,8 @@ def watch_load(params, row, g, now):
 
 
 @jit_call
-def begin_way(params, row, p, crew, now):
-    """Where the user of an application is at first, and when it moves."""
-    app, rules = row.app[p], params.agency[0]
-    app["site"] = pick(params.site, random.uniform(crew, _SITE))
-    app["home"] = app["site"]
-    app["work"] = pick(params.site, random.uniform(crew, _WORK))
-    app["goal"] = app["site"]
-    app["move_ns"] = NEVER
-    n_sites = params.site.shape[0]
-    if rules["mobility"] == TRACK:
-        user = app["id"] % (params.track.shape[0] - 1)
-        app["track"] = params.track[user]
-        while app["track"] + 1 < params.track[user + 1] and params.stop[app["track"] + 1]["time_ns"] <= now:
-            app["track"] += 1
-        app["site"] = params.stop[app["track"]]["site"]
-    elif rules["mobility"] == COMMUTE and app["work"] == app["home"]:
-        app["work"] = (app["home"] + 1 + int(random.uniform(crew, _HOME) * (n_sites - 1))) % n_sites
-    if rules["mobility"] != STAY and n_sites > 1:
-        app["move_ns"] = next_move(params, row, p, now)
-
-
-@jit_row
-def next_move(params, row, p, now):
-    """When the user of an application moves on; not after the horizon."""
-    app, rules = row.app[p], params.agency[0]
-    at = NEVER
-    if rules["mobility"] == TRACK:
-        user = app["id"] % (params.track.shape[0] - 1)
-        if app["track"] + 1 < params.track[user + 1]:
-            at = max(params.stop[app["track"] + 1]["time_ns"], now)
-    elif rules["mobility"] != MARKOV and app["site"] != app["goal"]:
-        at = later(now, rules["hop_s"])
-    else:
-        at = later(now, random.exponential(app["move_key"], 2 * app["moves"]) * rules["dwell_s"])
-    return at if at <= params.rules[0]["horizon_ns"] else NEVER
-
-
-@jit_call
 def hand_over(params, row, p, now):
     """The user of an application comes to another site; its agents are asked about."""
-    app, rules = row.app[p], params.agency[0]
-    if rules["mobility"] == TRACK:
-        app["track"] += 1
-        app["site"] = params.stop[app["track"]]["site"]
-    elif rules["mobility"] == MARKOV:
-        app["site"] = neighbour(params, app["site"], random.uniform(app["move_key"], 2 * app["moves"] + 1))
-    else:
-        if app["site"] == app["goal"]:
-            app["goal"] = next_goal(params, app)
-        app["site"] = params.hop[app["site"], app["goal"]]
-    app["moves"] += 1
-    app["move_ns"] = next_move(params, row, p, now)
+    walk(params, row, p, now)
     row.agency[0]["handovers"] += 1
     ask_about_all(params, row, p, now)
-
-
-@jit_row
-def neighbour(params, site, u):
-    """One of the neighbours of a site."""
-    k = 0
-    while k < params.near.shape[1] and params.near[site, k] != NONE:
-        k += 1
-    return params.near[site, int(u * k)]
-
-
-@jit_row
-def next_goal(params, app):
-    """Where the user goes next: the other end of the commute, or any other site."""
-    if params.agency[0]["mobility"] == COMMUTE:
-        return app["home"] if app["site"] == app["work"] else app["work"]
-    n_sites = params.site.shape[0]
-    u = random.uniform(app["move_key"], 2 * app["moves"] + 1)
-    return (app["site"] + 1 + int(u * (n_sites - 1))) % n_sites

@@ -31,47 +31,13 @@ first columns are those of Routing; where the subject is an agent they are about
 an agent as in Placement and Migration. Declining always is
 legal. An illegal action raises `InvalidAction` and changes nothing; with `illegal="decline"` it counts as declining.
 
-## Rewards
-
-The weighted sum of named terms since the last decision, each a cost with a minus sign, as in Routing; with agents
-
-| term | unit | meaning |
-|---|---|---|
-| `latency` | s | request-seconds in the system, waiting for an agent that starts or moves included |
-| `slo_miss` | requests | late, declined, dropped |
-| `drop` | requests | declined, dropped, or left behind at the end |
-| `stutter` | requests | delivered with too long a gap between units, or from a node whose user was in the foreground |
-| `migration` | s | seconds for which agents did not answer because they moved, booked when they answer again |
-| `energy` | J | of all nodes, idle power included |
-| `cost` | USD | throughput and storage that agents reserve, and bytes that leave their site |
-| `imbalance` | s | standard deviation over the nodes of the share of busy slots, times time |
-
-The first reward holds what happened before the
-first decision. A request of an agent that lives nowhere is charged as declined: `drop_charge_deadlines` deadlines.
-
+{rewards}
 ## Starting State
 
 Time 0, empty queues, models preloaded as the scenario says. Agents that are there at the start
 answer at once.
 
-## Episode End
-
-*Termination*: never. *Truncation*: applications, users and requests stop at `horizon_s` (applications after
-`applications.n_applications` too); then the world drains for at most `drain_s`, all of it within the last reward, and
-the final observation has no subject.
-
-## Information
-
-| key | type | meaning |
-|---|---|---|
-| `action_mask` | bool (n_nodes + 1,) | which choices are legal now |
-| `reward_terms` | dict of float | the unweighted reward terms |
-| `dt_s` | float | simulated seconds since the last decision |
-| `time_s` | float | simulated seconds since the episode began |
-| `events` | tuple | messages since the last decision: `(time_s, text)` each; data, never instructions |
-| `seed` | int | `reset(seed=...)` with it begins this very episode again |
-| `invalid_action` | bool | an illegal action was taken as declining (with `illegal="decline"`) |
-
+{ending}
 ## Arguments
 
 As in Routing, with the scenarios of this task (`docs/presets.md`, default `"region-16"`); what is about agents are the
@@ -87,11 +53,12 @@ from edge_gym.kernel.agent_tables import ASK_MIGRATIONS, ASK_PLACEMENTS, ASK_REQ
 from edge_gym.kernel.observe_agents import COLUMNS_WITH_AGENTS
 from edge_gym.tasks.routing import decline, one_for_each_node
 from edge_gym.tasks.task import Task
+from edge_gym.tasks.with_agents import full_page
 
 TASK = Task(
     name="joint",
     id="edge_gym/Joint-v0",
-    page=__doc__ or "",
+    page=full_page(__doc__ or ""),
     columns=COLUMNS_WITH_AGENTS,
     worlds="joint",
     scenario="region-16",

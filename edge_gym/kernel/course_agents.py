@@ -77,7 +77,7 @@ def follow_agents(params, state, seed, beyond_ns, asked, crew, way, stretch, bia
     ):
         g = take_asked(row)
         if g != NONE:
-            send_agent(params, row, g, row.node.shape[0])
+            send_agent(params, row, g, row.node.shape[0], 0)
             continue
         n, node_at = soonest(row.due)
         p, app_at = soonest(row.app_due)

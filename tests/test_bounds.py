@@ -29,7 +29,7 @@ PLAYED = [
 SHIPPED = sorted(
     name
     for name, target in policy.POLICIES.items()
-    if str(target).startswith("edge_baselines") and not str(target).startswith("edge_baselines.agents")
+    if str(target).startswith("edge_baselines.") and str(target).split(".")[1] not in ("agents", "antllm")
 )
 
 

@@ -65,9 +65,13 @@ def _determinism_cases():
     for name in TABLE:
         yield pytest.param(name, {}, 10_000, id=name)
     for name in PRESETS:
-        if name not in ("routing/stationary", "routing/metro1000"):  # the default; and one of 10,000 steps of 108 kB
-            short = {} if name == "routing/toy2" else {"n_requests": 200}
-            yield pytest.param(ROUTING, {"scenario": name, **short}, 5 * 201, id=name)
+        if name.startswith("routing/"):
+            if name not in ("routing/stationary", "routing/metro1000"):  # the default; and 10,000 steps of 108 kB
+                short = {} if name == "routing/toy2" else {"n_requests": 200}
+                yield pytest.param(ROUTING, {"scenario": name, **short}, 5 * 201, id=name)
+        elif name not in ("placement/metro-1000", "placement/global-120"):  # large ones
+            task = name.partition("/")[0]
+            yield pytest.param(f"edge_gym/{task.title()}-v0", {"scenario": name, "horizon_s": 20.0}, 600, id=name)
     yield pytest.param(ROUTING, {**ROUGH, "n_requests": 200}, 5 * 220, id="rough")
 
 

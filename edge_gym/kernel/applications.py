@@ -11,7 +11,7 @@ from .agent_tables import ASKED, CHAIN, EMPTY, LIVING, PARKED, STAR, STILL
 from .agents import release, wait_at_agent
 from .migration import next_phase, refresh_app, refresh_phase, refuse_waiting, send_home, turn_away
 from .requests import take_row
-from .tables import AGENT_REQUESTS, DROPPED, NEVER, NONE, REJECTED
+from .tables import AGENT_REQUESTS, DROPPED, NEVER, NO_SUBJECT, NONE, REJECTED
 from .users import begin_way, walk
 from .workload import begin_job, draw, later
 
@@ -27,6 +27,8 @@ def begin_agency(params, row, asks):
         return
     agency, rules, world = row.agency[0], params.agency[0], row.world[0]
     row.agency[0] = params.blank[0]
+    world["subject_kind"] = NO_SUBJECT  # an episode may begin in the middle of another
+    world["subject"] = NONE
     agency["asks"] = asks
     agency["ask_head"] = NONE
     agency["ask_tail"] = NONE

@@ -132,6 +132,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "acs": "edge_baselines.agents.solving:acs",
     "mmas": "edge_baselines.agents.solving:mmas",
     "aco": "edge_baselines.agents.solving:aco",
+    "exact": "edge_baselines.agents.solving:exact",
     "together": "edge_baselines.agents.together:Together",
     "antllm": "edge_baselines.antllm.place:AntLlm",
     "antllm_migration": "edge_baselines.antllm.migrate:AntLlmMigration",

@@ -39,6 +39,11 @@ def test_each_joint_policy_plays(name):
     assert all(row["requests"] > 20 and row["agents.placed"] > 0 for row in rows)
 
 
+def test_the_exact_solver_places_too():
+    row = evaluate("exact:seconds=20", "placement", "campus-8", [0], n_applications=2).rows[0]
+    assert row["agents.placed"] >= 6
+
+
 def test_a_row_of_a_batch_is_decided_as_if_it_were_alone():
     together = evaluate("aco:evaluations=100", "placement", "campus-8", [7], **SHORT).rows[0]
     again = evaluate("aco:evaluations=100", "placement", "campus-8", [7], batch_size=1, **SHORT).rows[0]

@@ -67,7 +67,7 @@ KERNEL_HASH = sources_hash(_KERNEL)
 CACHE_DIR = _writable_cache_dir("kernel", _KERNEL)
 
 
-def _compile(
+def compile_function(
     function: Callable, cache_dir: str = CACHE_DIR, nrt: bool = False, inline: bool = True, **options: bool
 ) -> Callable:
     if numba_config.DISABLE_JIT:
@@ -96,17 +96,17 @@ def jit_call(function: Callable) -> Callable:
 
     For what happens seldom and is long: calling it costs some 50 ns, but it is compiled once and not at each call.
     """
-    return _compile(function, inline=False, no_cpython_wrapper=True)
+    return compile_function(function, inline=False, no_cpython_wrapper=True)
 
 
 def jit(function: Callable) -> Callable:
     """Compile a kernel function that Python may call."""
-    return _compile(function)
+    return compile_function(function)
 
 
 def jit_row(function: Callable) -> Callable:
     """Compile a kernel function that only kernel functions call; without a wrapper it compiles faster."""
-    return _compile(function, no_cpython_wrapper=True)
+    return compile_function(function, no_cpython_wrapper=True)
 
 
 def compiler_for(folder: Path) -> Callable[[Callable], Callable]:
@@ -118,6 +118,6 @@ def compiler_for(folder: Path) -> Callable[[Callable], Callable]:
     cache_dir = _writable_cache_dir(folder.name, _KERNEL, folder)
 
     def decorate(function: Callable) -> Callable:
-        return _compile(function, cache_dir, nrt=True, inline=False)
+        return compile_function(function, cache_dir, nrt=True, inline=False)
 
     return decorate

@@ -79,12 +79,11 @@ def sent_bytes(params, agent):
 
 
 @jit_row
-def move_usd(params, row, g, n):
-    """Price of what travels if agent `g` moves to node `n`, US dollars; images for a start are at every site."""
-    agent = row.agent[g]
+def move_usd(params, agent, n, sent):
+    """Price of `sent` bytes if an agent moves to node `n`, US dollars; images for a start are at every site."""
     if agent["node"] == n or agent["node"] == NONE:
         return 0.0
-    return sent_bytes(params, agent) * params.cable[agent["node"], n]["usd_per_byte"]
+    return sent * params.cable[agent["node"], n]["usd_per_byte"]
 
 
 @jit_row
@@ -127,8 +126,7 @@ def own_terms(params, row, g, n, bag):
     start = rate * starts * starts * 0.5 * bag.per_stay  # who asks meanwhile waits half of it in the mean
     processing = rate * here["work_s"] * slow
     communication = rate * role["request_bytes"] * site_usd_per_byte(params, site, n)
-    if agent["node"] != NONE and agent["node"] != n:
-        communication += bag.sent * params.cable[agent["node"], n]["usd_per_byte"] * bag.per_stay
+    communication += move_usd(params, agent, n, bag.sent) * bag.per_stay
     return transfer, start, processing, need * here["usd_per_s"], bag.storage, communication, starts
 
 

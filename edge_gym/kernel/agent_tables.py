@@ -21,7 +21,6 @@ COST_TERMS = ("transfer", "start", "processing", "compute", "storage", "communic
 
 AGENCY_RULES = np.dtype(  # one row, or none
     [
-        ("most", "i8"),  # rows of applications
         ("at_start", "i8"),
         ("n_applications", "i8"),  # no more than so many arrive
         ("arrival_per_s", "f8"),  # of applications; 0: none come

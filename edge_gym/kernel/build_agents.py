@@ -75,7 +75,6 @@ def _nothing() -> dict[str, np.ndarray]:
 def _rules(scenario: Scenario, n_pods: int) -> np.ndarray:
     table = np.zeros(1, at.AGENCY_RULES)
     rules, apps, moves, users = table[0], scenario.applications, scenario.migration, scenario.mobility
-    rules["most"] = apps.most
     rules["at_start"] = apps.at_start
     rules["n_applications"] = apps.n_applications or NEVER
     rules["arrival_per_s"] = apps.applications_per_s

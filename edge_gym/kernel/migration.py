@@ -114,7 +114,7 @@ def transfer(params, row, g, now):
     agent = row.agent[g]
     cable, sent = params.cable[agent["node"], agent["target"]], sent_bytes(params, agent)
     row.agency[0]["moved_bytes"] += sent
-    pay_traffic(row, move_usd(params, row, g, agent["target"]))
+    pay_traffic(row, move_usd(params, agent, agent["target"], sent))
     begin_phase(params, row, g, TRANSFER, now + to_ns(0.5 * cable["rtt_s"] + sent * cable["s_per_byte"]))
 
 

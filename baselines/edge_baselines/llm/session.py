@@ -85,7 +85,7 @@ class Session(Generic[Settings]):
 
     def _tools(self) -> Sequence[Tool]:
         """What the model may call; asked for when first needed, since only then pydantic is."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every controller that asks has tools of its own
 
     def _begin(self) -> None:
         """Open everything that is not open; budgets and the breaker go on until `close`."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_gym.kernel._jit import _compile, compiler_for
+from edge_gym.kernel._jit import compile_function, compiler_for
 
 # Called from Python; cached on disk under a key of the sources of this folder and of the kernel.
 compiled = compiler_for(Path(__file__).parent)
@@ -14,4 +14,4 @@ def inlined(function: Callable) -> Callable:
 
     It has no cache of its own: the entry of an inlined function would not notice an edit in what it calls.
     """
-    return _compile(function, "", no_cpython_wrapper=True)
+    return compile_function(function, "", no_cpython_wrapper=True)

@@ -1,0 +1,111 @@
+"""Many worlds of several scenarios as one batch to learn in: shorter observations are filled up with illegal rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edge_gym.envs.batch import Batch
+from edge_gym.envs.common import resolve_task
+from edge_gym.scenario import Scenario
+
+FIRST_SEED = 2**40  # those of training begin here; tuning and test seeds are small numbers
+
+
+class Step(NamedTuple):
+    """What a step of all worlds gives; arrays are reused by the next step."""
+
+    reward: np.ndarray  # (B,) float64
+    dt_s: np.ndarray  # (B,) float64, simulated seconds the step took
+    done: np.ndarray  # (B,) bool: the episode ended with the step; `obs` shows the next one
+
+
+class Worlds:
+    """B worlds that begin again by themselves (same step).
+
+    Args:
+        task: Name of the task.
+        scenarios: One part of the batch for each.
+        n_each: Worlds of each scenario.
+        seed: Of the training run; the worlds' own seeds are drawn from it.
+        group: So many neighbouring worlds get the same seeds, hence the same requests, lengths and failures: their
+            mean return is a baseline that takes the luck out of them (Mao et al. 2019). Divides `n_each`.
+        threads: Parts that are stepped at the same time.
+
+    Attributes:
+        obs: (B, A, F) float32, A that of the largest scenario.
+        mask: (B, A * C) bool, C choices a row.
+        batches: One for each scenario, in order.
+        parts: The rows of each batch.
+    """
+
+    def __init__(
+        self, task: str, scenarios: Sequence[Scenario], n_each: int, seed: int, group: int = 1, threads: int = 1
+    ) -> None:
+        found = [resolve_task(task, scenario, {}) for scenario in scenarios]
+        self.task = found[0][0]
+        self.batches = [Batch(world, n_each, self.task) for _, world in found]
+        self.parts = [slice(k * n_each, (k + 1) * n_each) for k in range(len(found))]
+        self.n_worlds, self.group = n_each * len(found), group
+        self.n_rows = max(world.n_nodes for _, world in found) + 1
+        self.columns = max(b.mask.shape[1] // (b.world.n_nodes + 1) for b in self.batches)
+        self.obs = np.zeros((self.n_worlds, self.n_rows, len(self.task.columns)), np.float32)
+        self.mask = np.zeros((self.n_worlds, self.n_rows * self.columns), bool)
+        self._rooms = [batch.empty_obs() for batch in self.batches]
+        self._step = Step(np.zeros(self.n_worlds), np.zeros(self.n_worlds), np.zeros(self.n_worlds, bool))
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        roots = np.random.default_rng([FIRST_SEED, seed]).integers(FIRST_SEED, 2**62, self.n_worlds // group)
+        for batch, part in zip(self.batches, self.parts, strict=True):
+            batch.roots[:] = np.repeat(roots, group)[part]
+
+    def begin(self) -> None:
+        """Begin the first episode of every world."""
+        for k, batch in enumerate(self.batches):
+            batch.episodes[:] = 0
+            batch.reset(np.ones(batch.n_worlds, bool), self._rooms[k])
+            self._show(k)
+
+    def step(self, actions: np.ndarray) -> Step:
+        """One decision in every world.
+
+        Args:
+            actions: (B,) int64, legal choices.
+        """
+        if self._pool is None:
+            for k in range(len(self.batches)):
+                self._step_part(k, actions)
+        else:
+            list(self._pool.map(lambda k: self._step_part(k, actions), range(len(self.batches))))
+        return self._step
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Everything that moves, as named arrays."""
+        return {f"{k}.{name}": table for k, batch in enumerate(self.batches) for name, table in _saved(batch).items()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go back to what `get_state` returned."""
+        for k, batch in enumerate(self.batches):
+            batch.set_state({name: state[f"{k}.{name}"] for name in _saved(batch)})
+            batch.observe(np.ones(batch.n_worlds, bool), self._rooms[k])
+            self._show(k)
+
+    def _step_part(self, k: int, actions: np.ndarray) -> None:
+        batch, part, room = self.batches[k], self.parts[k], self._rooms[k]
+        out = batch.step(actions[part], np.zeros(batch.n_worlds, bool), room)
+        if out.done.any():
+            batch.episodes[out.done] += 1
+            batch.reset(out.done, room)
+        self._step.reward[part], self._step.dt_s[part], self._step.done[part] = out.reward, out.dt_s, out.done
+        self._show(k)
+
+    def _show(self, k: int) -> None:
+        batch, part, room = self.batches[k], self.parts[k], self._rooms[k]
+        self.obs[part, : room.shape[1]] = room
+        self.mask[part, : batch.mask.shape[1]] = batch.mask
+
+
+def _saved(batch: Batch) -> dict[str, Any]:
+    return batch.get_state()

@@ -74,9 +74,7 @@ class RowNetwork(nn.Module):
             nn.init.zeros_(head.bias)
             nn.init.normal_(head.weight, std=0.01 / spec.hidden**0.5)
 
-    def forward(
-        self, obs: Tensor, legal: Tensor, links: Tensor | None = None, memory: Tensor | None = None
-    ) -> Scores:
+    def forward(self, obs: Tensor, legal: Tensor, links: Tensor | None = None, memory: Tensor | None = None) -> Scores:
         """Score every choice.
 
         Args:
@@ -208,9 +206,7 @@ class Mlp(RowNetwork):
             nn.init.normal_(head.weight, std=0.01 / spec.hidden**0.5)
         del self.embed, self.score
 
-    def forward(
-        self, obs: Tensor, legal: Tensor, links: Tensor | None = None, memory: Tensor | None = None
-    ) -> Scores:
+    def forward(self, obs: Tensor, legal: Tensor, links: Tensor | None = None, memory: Tensor | None = None) -> Scores:
         """As `RowNetwork.forward`, for (B, rows, F) only."""
         flat = ((obs - self.mean) * self.scale).flatten(1)
         seen = torch.tanh(self.hidden(torch.tanh(self.flat(flat))))

@@ -1,0 +1,161 @@
+"""Learning from hindsight: what another choice would have led to in the episode that was played.
+
+Every few decisions the worlds are remembered. When all that followed has been played, some choices are tried in copies
+of the remembered worlds while every later decision stays as it was made, and what they cost teaches the network. The
+network sees only what a router sees, so it learns the choice of least expected cost. To first order the later decisions
+may stay: where they are good, changing them a little changes nothing (envelope theorem).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from edge_agents.imitation import Imitation, ImitationConfig
+from edge_agents.networks import RowNetwork
+from edge_agents.worlds import Worlds
+from edge_gym.envs.batch import Batch
+from edge_gym.kernel.observe import N_FEATURES, N_TIMES
+from edge_gym.kernel.replay import DECIDED, replay_rows
+from edge_gym.kernel.tables import OUTCOME, State
+
+
+class Memory:
+    """Remembered moments of one batch of routing worlds, and what was decided in it.
+
+    Args:
+        batch: The worlds.
+        ahead: Further requests that arrive in a trial before the world empties.
+    """
+
+    def __init__(self, batch: Batch, ahead: int) -> None:
+        self.batch, self.ahead = batch, ahead
+        n = batch.world.n_nodes
+        self._trial = batch.world.allocate(1)
+        self._scratch = (
+            np.zeros(1, OUTCOME),
+            np.zeros((n + 1, N_FEATURES), np.float32),
+            np.zeros(n + 1, bool),
+            np.zeros((n + 1) * N_TIMES, np.float32),
+        )
+        self._made: list[tuple[np.ndarray, ...]] = []
+
+    def forget(self) -> None:
+        """Forget what was decided."""
+        self._made.clear()
+
+    def moment(self) -> State:
+        """A copy of the worlds as they are: all that a replay reads."""
+        state = self.batch.state
+        copies = {name: table.copy() for name, table in state._asdict().items() if name not in ("job", "log", "news")}
+        return state._replace(job=state.job[:, : state.world["fresh"].max()].copy(), **copies)
+
+    def note(self, actions: np.ndarray) -> None:
+        """Note what is about to be decided."""
+        world, rows = self.batch.state.world, np.arange(self.batch.n_worlds)
+        job = self.batch.state.job[rows, np.maximum(world["subject"], 0)]
+        self._made.append((world["seed"].copy(), job["id"], job["retries"], actions.copy()))
+
+    def costs(self, moment: State, since: int, tried: np.ndarray, swap: bool) -> np.ndarray:
+        """What the choices would have cost.
+
+        Args:
+            moment: The worlds as they were.
+            since: How many decisions had been noted then.
+            tried: (B, K) choices; negative ones are left out.
+            swap: See `edge_gym.kernel.replay.replay_rows`.
+
+        Returns:
+            (B, K) float64, minus the return; 0 for what was left out.
+        """
+        cost, made = np.zeros(tried.shape), self._table(moment, since)
+        until = moment.world["arrived"] + self.ahead
+        replay_rows(self.batch.world.params, moment, made, tried, until, swap, cost, self._trial, *self._scratch)
+        return cost
+
+    def _table(self, moment: State, since: int) -> np.ndarray:
+        """(B, P) DECIDED: what was decided in the episodes of this moment."""
+        made = np.zeros((len(moment.world), self.ahead + self.batch.world.n_jobs), DECIDED)
+        made["id"] = -1
+        for seed, number, retries, action in self._made[since : since + made.shape[1]]:
+            same = np.flatnonzero(seed == moment.world["seed"])
+            place = number[same] % made.shape[1]
+            made["id"][same, place], made["retries"][same, place] = number[same], retries[same]
+            made["choice"][same, place] = action[same]
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HindsightConfig(ImitationConfig):
+    """Settings, beside those of `ImitationConfig`.
+
+    Attributes:
+        ahead: Further requests that arrive in a trial before the world empties.
+        every: Decisions between two moments that are remembered.
+        moments: So many are remembered in an update; then the worlds play on until all trials can be replayed.
+        best: Choices tried: so many that the network likes best,
+        random: and so many drawn from the legal ones.
+        swap: See `edge_gym.kernel.replay.replay_rows`.
+    """
+
+    ahead: int = 50
+    every: int = 3
+    moments: int = 32
+    best: int = 5
+    random: int = 2
+    swap: bool = False
+
+
+class Hindsight(Imitation):
+    """A learner, see `edge_agents.learner`: routing, from what other choices would have led to."""
+
+    def __init__(self, config: HindsightConfig, network: RowNetwork, worlds: Worlds, seed: int) -> None:
+        super().__init__(config, network, worlds, seed)
+        self.config: HindsightConfig = config
+        self._memories = [Memory(batch, config.ahead) for batch in worlds.batches]
+
+    def _collect(self) -> float:
+        """Play, try and keep; returns how much worse the best choices of the network were than those made."""
+        config, worlds, kept = self.config, self.worlds, []
+        for memory in self._memories:
+            memory.forget()
+        for t in range(config.every * config.moments + config.ahead):
+            with torch.inference_mode():
+                logits = self.network(torch.from_numpy(worlds.obs), torch.from_numpy(worlds.mask)).logits.numpy()
+            best = logits.argmax(1)
+            actions = self._choose(logits, best, np.zeros(0))
+            if t % config.every == 0 and t < config.every * config.moments:
+                moments = [memory.moment() for memory in self._memories]
+                kept.append((t, moments, worlds.obs.copy(), worlds.mask.copy(), self._proposed(logits, actions)))
+            for memory, part in zip(self._memories, worlds.parts, strict=True):
+                memory.note(actions[part])
+            worlds.step(actions)
+            self.env_steps += worlds.n_worlds
+        return float(np.mean([self._try(*moment) for moment in kept]))
+
+    def _try(self, since: int, moments: list, obs: np.ndarray, mask: np.ndarray, tried: np.ndarray) -> float:
+        parts = zip(self._memories, moments, self.worlds.parts, strict=True)
+        cost = np.concatenate([m.costs(moment, since, tried[part], self.config.swap) for m, moment, part in parts])
+        limit = self.config.most_regret
+        gain = np.clip(cost - cost[:, :1], -limit, limit)
+        full = np.full(mask.shape, np.nan)
+        rows, columns = np.nonzero(tried >= 0)
+        full[rows, tried[rows, columns]] = gain[rows, columns]
+        self._keep(obs, mask, full, np.flatnonzero((tried >= 0).sum(1) > 1))
+        return float(gain[:, 1][tried[:, 1] >= 0].mean())
+
+    def _proposed(self, logits: np.ndarray, made: np.ndarray) -> np.ndarray:
+        """(B, K) choices to try: what was done, the best others, and some drawn; -1 where there are no more."""
+        config, mask = self.config, self.worlds.mask
+        rows = np.arange(len(made))[:, None]
+        score = np.where(mask, logits, -np.inf)
+        score[rows[:, 0], made] = np.inf
+        best = np.argsort(-score, 1)[:, : 1 + config.best]
+        score = np.where(mask, self.rng.random(mask.shape), -np.inf)
+        score[rows, best] = -np.inf
+        drawn = np.argsort(-score, 1)[:, : config.random]
+        drawn = np.where(np.isfinite(score[rows, drawn]), drawn, -1)
+        best = np.where(mask[rows, best], best, -1)
+        return np.concatenate([best, drawn], 1)

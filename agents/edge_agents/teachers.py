@@ -1,0 +1,114 @@
+"""Who shows a learner what to do: costs of every choice, from what only a teacher may see."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from edge_agents.branches import Act, Branches
+from edge_agents.worlds import Worlds
+from edge_gym.agency import Agency
+from edge_gym.envs.batch import Batch
+from edge_gym.errors import EdgeGymInputError
+from edge_gym.policy import Context, is_privileged, make_policy
+from edge_gym.privileged import Privileged
+
+UNKNOWN = np.nan
+
+
+class Teacher(Protocol):
+    """Costs of the choices that are pending in a batch of worlds."""
+
+    def costs(self, k: int, batch: Batch, obs: np.ndarray, begun: np.ndarray) -> np.ndarray:
+        """What each choice costs.
+
+        Args:
+            k: Number of the batch among those of the worlds.
+            batch: The worlds; not changed.
+            obs: (B, A, F) float32.
+            begun: (B,) bool, worlds whose episode begins with this decision.
+
+        Returns:
+            (B, A * C) float64; `UNKNOWN` where nothing is known, or the choice is illegal.
+        """
+        ...
+
+
+class OracleCosts:
+    """The subject's true latency plus `weight` times the delay it inflicts on others: what the oracle minimises.
+
+    Unlike the oracle's choices, its costs say how much worse a second-best choice is; so a learner that cannot see
+    what the oracle sees learns the choice of least *expected* cost, not the most frequent one. Routing only.
+    """
+
+    def __init__(self, worlds: Worlds, weight: float) -> None:
+        self._views = [Privileged(batch) for batch in worlds.batches]
+        self.weight = weight
+
+    def costs(self, k: int, batch: Batch, obs: np.ndarray, begun: np.ndarray) -> np.ndarray:
+        """Seconds; finite where legal."""
+        own_s, inflicted_s = self._views[k].foresee()
+        cost = own_s + self.weight * inflicted_s
+        return np.where(batch.mask & np.isfinite(cost), cost, UNKNOWN)
+
+
+class PolicyChoices:
+    """A policy by name: its choice costs nothing, any other 1."""
+
+    def __init__(self, worlds: Worlds, name: str, seed: int) -> None:
+        self.policies = [make_policy(name) for _ in worlds.batches]
+        for k, (policy, batch) in enumerate(zip(self.policies, worlds.batches, strict=True)):
+            policy.reset(batch.n_worlds, seed + k)
+        privileged = is_privileged(self.policies[0])
+        self._views = [Privileged(batch) if privileged else None for batch in worlds.batches]
+        self._agencies = [Agency(batch) if batch.task.asks else None for batch in worlds.batches]
+
+    def costs(self, k: int, batch: Batch, obs: np.ndarray, begun: np.ndarray) -> np.ndarray:
+        """0 and 1."""
+        rows, ended = batch.ended()
+        context = Context(
+            time_s=batch.time_s,
+            dt_s=np.zeros(batch.n_worlds),
+            begun=begun,
+            active=np.ones(batch.n_worlds, bool),
+            ended_row=rows,
+            ended=ended,
+            n_models=len(batch.world.params.model),
+            events=[batch.events(b) for b in range(batch.n_worlds)],
+            agency=self._agencies[k],
+            privileged=self._views[k],
+        )
+        choice = self.policies[k].act(obs, batch.mask.copy(), context)
+        costs = np.where(batch.mask, 1.0, UNKNOWN)
+        costs[np.arange(batch.n_worlds), choice] = 0.0
+        return costs
+
+
+class TriedCosts:
+    """A few choices tried in copies of the worlds, where a plain policy goes on: minus the return until a horizon."""
+
+    def __init__(self, worlds: Worlds, propose: Act, go_on: Act, n_choices: int, n_steps: int, drain: bool) -> None:
+        self._branches = [Branches(b.world, b.task, b.n_worlds, n_choices) for b in worlds.batches]
+        self.propose, self.go_on, self.n_steps, self.drain = propose, go_on, n_steps, drain
+
+    def costs(self, k: int, batch: Batch, obs: np.ndarray, begun: np.ndarray) -> np.ndarray:
+        """Units of the reward; known for the choices that `propose` names."""
+        choices = self.propose(obs, batch.mask)
+        tried = self._branches[k].costs(batch, choices, self.go_on, self.n_steps, self.drain)
+        costs = np.full(batch.mask.shape, UNKNOWN)
+        np.put_along_axis(costs, choices, tried, 1)
+        return np.where(batch.mask, costs, UNKNOWN)
+
+
+def make_teacher(name: str, worlds: Worlds, weight: float, seed: int) -> Teacher:
+    """A teacher by name: "oracle_costs", or a policy's.
+
+    Raises:
+        EdgeGymInputError: It cannot teach this task.
+    """
+    if name != "oracle_costs":
+        return PolicyChoices(worlds, name, seed)
+    if worlds.task.name != "routing":
+        raise EdgeGymInputError("teacher", name, "the name of a policy in every task but routing")
+    return OracleCosts(worlds, weight)

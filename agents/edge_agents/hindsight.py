@@ -58,7 +58,7 @@ class Memory:
         job = self.batch.state.job[rows, np.maximum(world["subject"], 0)]
         self._made.append((world["seed"].copy(), job["id"], job["retries"], actions.copy()))
 
-    def costs(self, moment: State, since: int, tried: np.ndarray, swap: bool) -> np.ndarray:
+    def costs(self, moment: State, since: int, tried: np.ndarray, swap: bool, follow: bool = True) -> np.ndarray:
         """What the choices would have cost.
 
         Args:
@@ -66,11 +66,12 @@ class Memory:
             since: How many decisions had been noted then.
             tried: (B, K) choices; negative ones are left out.
             swap: See `edge_gym.kernel.replay.replay_rows`.
+            follow: Later decisions stay as they were made; else the world's own router makes them anew.
 
         Returns:
             (B, K) float64, minus the return; 0 for what was left out.
         """
-        cost, made = np.zeros(tried.shape), self._table(moment, since)
+        cost, made = np.zeros(tried.shape), self._table(moment, since if follow else len(self._made))
         until = moment.world["arrived"] + self.ahead
         replay_rows(self.batch.world.params, moment, made, tried, until, swap, cost, self._trial, *self._scratch)
         return cost
@@ -98,6 +99,8 @@ class HindsightConfig(ImitationConfig):
         best: Choices tried: so many that the network likes best,
         random: and so many drawn from the legal ones.
         swap: See `edge_gym.kernel.replay.replay_rows`.
+        follow: Share of moments whose later decisions stay as they were made; in the others the world's own router
+            makes them anew, so that what a choice teaches it counts too.
     """
 
     ahead: int = 50
@@ -106,6 +109,7 @@ class HindsightConfig(ImitationConfig):
     best: int = 5
     random: int = 2
     swap: bool = False
+    follow: float = 1.0
 
 
 class Hindsight(Imitation):
@@ -137,7 +141,8 @@ class Hindsight(Imitation):
 
     def _try(self, since: int, moments: list, obs: np.ndarray, mask: np.ndarray, tried: np.ndarray) -> float:
         parts = zip(self._memories, moments, self.worlds.parts, strict=True)
-        cost = np.concatenate([m.costs(moment, since, tried[part], self.config.swap) for m, moment, part in parts])
+        how = self.config.swap, bool(self.rng.random() < self.config.follow)
+        cost = np.concatenate([m.costs(moment, since, tried[part], *how) for m, moment, part in parts])
         limit = self.config.most_regret
         gain = np.clip(cost - cost[:, :1], -limit, limit)
         full = np.full(mask.shape, np.nan)

@@ -8,7 +8,18 @@ from functools import cache
 
 from edge_gym.devices import DeviceType, ModelType, Service
 from edge_gym.scenario.definition import Scenario
-from edge_gym.scenario.parts import Arrivals, Churn, Drift, Law, Pool, Semantic, Telemetry, Topology, Workload
+from edge_gym.scenario.parts import (
+    Arrivals,
+    Churn,
+    Drift,
+    Law,
+    Pool,
+    RewardWeights,
+    Semantic,
+    Telemetry,
+    Topology,
+    Workload,
+)
 
 # Device types that an operator would really mix, each able to hold the whole model mix in memory.
 EDGE_MIX = (
@@ -143,6 +154,30 @@ def mixed() -> Scenario:
     return replace(stationary(), name="mixed", arrivals=Arrivals(load=0.5), bias_sigma=0.5, **parts)
 
 
+def composite() -> Scenario:
+    """`mixed`, where a late request costs ten seconds, stutter as much, and a hundred joules one."""
+    weights = RewardWeights(latency=1.0, slo_miss=10.0, stutter=10.0, energy=0.01)
+    return replace(mixed(), name="composite", weights=weights)
+
+
+def residency() -> Scenario:
+    """16 nodes of 24 GB, and everybody asks for four generative models of 35 GB together: loading takes seconds."""
+    return replace(
+        stationary(),
+        name="residency",
+        pool=Pool(device_types=("l4", "rtx_4090"), n_nodes=16, preload="popular"),
+        workloads=(
+            Workload.default("llama3.1-8b", share=0.4, deadline_s=30.0),
+            Workload.default("gptj-6b", share=0.25, deadline_s=30.0),
+            Workload.default("qwen3.6-27b", share=0.15, deadline_s=60.0),
+            Workload.default("sdxl", share=0.1, deadline_s=90.0),
+            Workload.default("bert-large", share=0.1, deadline_s=5.0),
+        ),
+        arrivals=Arrivals(load=0.5),
+        bias_sigma=0.3,
+    )
+
+
 def ood(build: Callable[[], Scenario]) -> Callable[[], Scenario]:
     """The same preset with everything said in paraphrases that no parser, prompt or policy was written for."""
 
@@ -231,7 +266,7 @@ def toy2() -> Scenario:
 
 
 _STILL = (stationary, overload, toy2, metro64, metro1000, bursty, diurnal, azure)
-_REGIMES = (coldstart, semantic, churn, drift, mixed)
+_REGIMES = (coldstart, semantic, churn, drift, mixed, residency, composite)
 _PAPER = (paper_coldstart, paper_semantic, paper_churn, paper_drift)
 ROUTING: dict[str, Callable[[], Scenario]] = {
     **{build.__name__.replace("_", "-"): build for build in _STILL + _REGIMES},

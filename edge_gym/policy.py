@@ -30,6 +30,9 @@ class Context:
         surface: The control surface in names (`edge_gym.surface.Surface`), for controllers of the fast path; None for
             every other policy.
         agency: What is public about AI agents (`edge_gym.agency.Agency`), in worlds that have any; else None.
+        links: (N + 1, N + 1) float32, one-way delays between the nodes, scaled as the times of an observation and 1
+            where there is no way; 0 for the last row and column (decline). The network is public: it was measured, or
+            planned, by whoever runs it. None unless the policy has an attribute `wants_links` that is true.
         privileged: What only an oracle may see (`edge_gym.privileged.Privileged`); None for every other policy.
     """
 
@@ -43,6 +46,7 @@ class Context:
     events: Sequence[tuple[Any, ...]] = ()
     surface: Any = None
     agency: Any = None
+    links: np.ndarray | None = None
     privileged: Any = None
 
 
@@ -50,7 +54,8 @@ class Context:
 class Policy(Protocol):
     """Whoever decides, for B worlds at once.
 
-    A policy that needs `context.privileged` has a class attribute `privileged = True`; its results are marked.
+    A policy that needs `context.privileged` has a class attribute `privileged = True`; its results are marked. One that
+    needs `context.links` has an attribute `wants_links` that is true.
     What it decides is its attribute `tasks`, a tuple of names of tasks; without it, requests alone ("routing").
     One that controls the fast path instead of routing has `task = "metacontrol"`: its choices are tool calls. Where
     it finishes its turn it may say, by attributes of shape (B,) in simulated seconds, when it wants to be asked again:
@@ -138,6 +143,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "antllm_migration": "edge_baselines.antllm.migrate:AntLlmMigration",
     "oracle": "edge_baselines.oracle:Oracle",
     "lookahead": "edge_baselines.lookahead:Lookahead",
+    "learned": "edge_agents.learned:Learned",
 }
 
 

@@ -16,11 +16,12 @@ from edge_gym import policy
 from edge_gym.envs.common import resolve_task
 from edge_gym.errors import EdgeGymError, EdgeGymInputError
 from edge_gym.evaluation import shards
+from edge_gym.evaluation.claimed_folder import lock
 from edge_gym.evaluation.evaluate import evaluate
 from edge_gym.evaluation.metrics import METRICS
 from edge_gym.evaluation.results import KEYS, Results
 from edge_gym.evaluation.rollout import policy_seed, roll_out
-from edge_gym.evaluation.run_folder import RunFolder, lock
+from edge_gym.evaluation.run_folder import RunFolder
 
 SMALL = {"scenario": "stationary", "n_nodes": 4, "n_requests": 50}
 EXOGENOUS = ["id", "arrive_ns", "site", "model", "prompt", "units"]

@@ -7,41 +7,14 @@ What is pooled is pooled over the legal rows: so a dead node, or a row added to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edge_gym.errors import EdgeGymInputError, nearest
-
-NEVER_CHOSEN = -1e9  # score of an illegal choice
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkSpec:
-    """What a network is made of: with its weights, all that is needed to run it.
-
-    Attributes:
-        kind: One of `KINDS`.
-        n_features: F, the columns of an observation.
-        hidden: Width.
-        columns: C, how many choices each row has: 1, or the columns of a control surface.
-        heads: Of the attention.
-        anchor: Columns of the observation whose sum is a log-scaled cost; minus `anchor_scale` times it is where the
-            score of a row begins, so an untrained network decides by that cost. Empty: none.
-        anchor_scale: See `anchor`; it is trained too.
-        rows: A, the rows of the observation for kind "mlp", which knows one size only; 0 for every other.
-    """
-
-    kind: str = "deepsets"
-    n_features: int
-    hidden: int = 64
-    columns: int = 1
-    heads: int = 4
-    anchor: tuple[int, ...] = ()
-    anchor_scale: float = 100.0
-    rows: int = 0
+from edge_agents.spec import NEVER_CHOSEN, NetworkSpec
+from edge_gym.errors import EdgeGymInputError
 
 
 class Scores(NamedTuple):
@@ -194,8 +167,6 @@ class Mlp(RowNetwork):
     """The control: all rows in one vector; it knows one number of nodes, and has to learn every row by itself."""
 
     def __init__(self, spec: NetworkSpec) -> None:
-        if spec.rows < 1:
-            raise EdgeGymInputError("rows", spec.rows, "the number of rows for a network of kind 'mlp'")
         super().__init__(spec)
         self.flat = nn.Linear(spec.rows * spec.n_features, spec.hidden)
         self.hidden = nn.Linear(spec.hidden, spec.hidden)
@@ -227,13 +198,13 @@ KINDS: dict[str, type[RowNetwork]] = {
 
 
 def build(spec: NetworkSpec) -> RowNetwork:
-    """A network with fresh weights, drawn from torch's generator.
-
-    Raises:
-        EdgeGymInputError: Unknown kind, or numbers that do not fit together.
-    """
-    if spec.kind not in KINDS:
-        raise EdgeGymInputError("kind", spec.kind, f"one of {', '.join(KINDS)}", hint=nearest(spec.kind, KINDS))
-    if spec.hidden % spec.heads:
-        raise EdgeGymInputError("hidden", spec.hidden, f"a multiple of heads ({spec.heads})")
+    """A network with fresh weights, drawn from torch's generator."""
     return KINDS[spec.kind](spec)
+
+
+def restore(spec: NetworkSpec, tensors: dict[str, np.ndarray]) -> RowNetwork:
+    """A network with given weights, as a checkpoint holds them; torch's generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        network = build(spec)
+    network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
+    return network

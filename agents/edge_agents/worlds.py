@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import resolve_task
+from edge_gym.envs.links import log_links
 from edge_gym.scenario import Scenario
 
 FIRST_SEED = 2**40  # those of training begin here; tuning and test seeds are small numbers
@@ -61,6 +63,15 @@ class Worlds:
         for batch, part in zip(self.batches, self.parts, strict=True):
             batch.roots[:] = np.repeat(roots, group)[part]
 
+    @cached_property
+    def links(self) -> np.ndarray:
+        """(B, A, A) float32, `edge_gym.envs.links.log_links` of each world, 0 in rows that fill up."""
+        found = np.zeros((self.n_worlds, self.n_rows, self.n_rows), np.float32)
+        for batch, part in zip(self.batches, self.parts, strict=True):
+            own = batch.world.n_nodes + 1
+            found[part, :own, :own] = log_links(batch.world)
+        return found
+
     def begin(self) -> None:
         """Begin the first episode of every world."""
         for k, batch in enumerate(self.batches):
@@ -74,12 +85,32 @@ class Worlds:
         Args:
             actions: (B,) int64, legal choices.
         """
+        numbers = range(len(self.batches))
         if self._pool is None:
-            for k in range(len(self.batches)):
-                self._step_part(k, actions)
+            for k in numbers:
+                self.step_part(k, actions[self.parts[k]])
         else:
-            list(self._pool.map(lambda k: self._step_part(k, actions), range(len(self.batches))))
+            list(self._pool.map(lambda k: self.step_part(k, actions[self.parts[k]]), numbers))
         return self._step
+
+    def step_part(self, k: int, actions: np.ndarray) -> Step:
+        """One decision in every world of part `k`; parts may be stepped at the same time.
+
+        Args:
+            k: Number of the part.
+            actions: (B / parts,) int64, legal choices of its worlds.
+
+        Returns:
+            Of its worlds alone.
+        """
+        batch, part, room = self.batches[k], self.parts[k], self._rooms[k]
+        out = batch.step(actions, np.zeros(batch.n_worlds, bool), room)
+        if out.done.any():
+            batch.episodes[out.done] += 1
+            batch.reset(out.done, room)
+        self._step.reward[part], self._step.dt_s[part], self._step.done[part] = out.reward, out.dt_s, out.done
+        self._show(k)
+        return Step(*(column[part] for column in self._step))
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything that moves, as named arrays."""
@@ -91,15 +122,6 @@ class Worlds:
             batch.set_state({name: state[f"{k}.{name}"] for name in _saved(batch)})
             batch.observe(np.ones(batch.n_worlds, bool), self._rooms[k])
             self._show(k)
-
-    def _step_part(self, k: int, actions: np.ndarray) -> None:
-        batch, part, room = self.batches[k], self.parts[k], self._rooms[k]
-        out = batch.step(actions[part], np.zeros(batch.n_worlds, bool), room)
-        if out.done.any():
-            batch.episodes[out.done] += 1
-            batch.reset(out.done, room)
-        self._step.reward[part], self._step.dt_s[part], self._step.done[part] = out.reward, out.dt_s, out.done
-        self._show(k)
 
     def _show(self, k: int) -> None:
         batch, part, room = self.batches[k], self.parts[k], self._rooms[k]

@@ -87,21 +87,21 @@ def with_trace(scenario: Scenario, path: str) -> Scenario:
     return scenario.with_overrides(workloads=workloads, arrivals_kind="trace", trace_path=str(Path(path)))
 
 
-def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+def parse_settings(settings: Sequence[str], flag: str = "--set") -> dict[str, Any]:
     """`field=value` arguments as overrides; a value is read as in a YAML scenario file."""
     found: dict[str, Any] = {}
     for text in settings:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise EdgeGymInputError("--set", text, "FIELD=VALUE, as in --set load=0.9")
+            raise EdgeGymInputError(flag, text, f"FIELD=VALUE, as in {flag} name=0.9")
         if name in found:
-            raise EdgeGymInputError("--set", text, f"given once for each field: {name} was {found[name]!r}")
-        found[name] = _list_of(name, value) if value.startswith("[") else scalar(value)
+            raise EdgeGymInputError(flag, text, f"given once for each field: {name} was {found[name]!r}")
+        found[name] = _list_of(name, value, flag) if value.startswith("[") else scalar(value)
     return found
 
 
-def _list_of(name: str, value: str) -> tuple[Any, ...]:
-    data, _ = parse(f"value: {value}", "yaml", f"--set {name}")
+def _list_of(name: str, value: str, flag: str) -> tuple[Any, ...]:
+    data, _ = parse(f"value: {value}", "yaml", f"{flag} {name}")
     return tuple(data["value"])
 
 

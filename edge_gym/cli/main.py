@@ -119,12 +119,14 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     subs = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name")
     commands = {
         "bench": _bench_parser(subs),
+        "train": _train_parser(subs),
         "list": _list_parser(subs),
         "show": _show_parser(subs),
         "stub-llm": _stub_llm_parser(subs),
         "prompt": _prompt_parser(subs),
         "data": _data_parser(subs),
         "testbed": _testbed_parser(subs),
+        "export": _export_parser(subs),
         "doctor": subs.add_parser("doctor", help="check this installation and say what to do about each problem"),
     }
     commands["doctor"].set_defaults(command=_doctor)
@@ -157,6 +159,42 @@ def _bench_parser(subs: Any) -> Parser:
     llm.add_argument("--llm-calls", metavar="N", help="at most so many requests to the model in an episode")
     llm.add_argument("--allow-unpriced", action="store_true", help="ask although the price is not known")
     parser.set_defaults(command=_bench)
+    return parser
+
+
+def _train_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("train", help="train a controller; needs the extra 'rl'")
+    add = parser.add_argument
+    add("--task", default="routing", help="default: routing")
+    add("--scenario", metavar="NAMES", help="presets or files, with commas between them (default: the task's own)")
+    add("--algo", default="ppo", metavar="NAME", help="ppo (default), recurrent_ppo, dqn, maskable_ppo, imitation")
+    add("--network", metavar="KIND", help="deepsets, attention, graph, recurrent or mlp (default: the algorithm's)")
+    add("--hidden", default="64", metavar="N", help="width of the network (default 64)")
+    add("--seed", default="0", metavar="N", help="of everything that is drawn (default 0)")
+    add("--steps", default="2000000", metavar="N", help="decisions in all worlds together (default 2000000)")
+    add("--out", required=True, metavar="FOLDER", help="of the run; see docs/training.md for what is in it")
+    add("--resume", action="store_true", help="go on with the unfinished run in --out")
+    add("--overwrite", action="store_true", help="replace the older run in --out")
+    add("--init", metavar="FILE", help="a checkpoint to begin with")
+    add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the scenario, as in --set load=0.9")
+    add("--hyper", action="append", default=[], metavar="FIELD=VALUE", help="change a setting of the algorithm")
+    add("--teacher", metavar="NAME", help="who is imitated: a policy, or oracle_costs")
+    add("--worlds", default="256", metavar="N", help="at the same time (default 256)")
+    add("--group", default="1", metavar="N", help="so many of them meet the same requests (default 1)")
+    variants = "train in variants of each scenario: other loads, devices, sizes (default of N: 8)"
+    add("--randomise", nargs="?", const="8", metavar="N", help=variants)
+    add("--validate", default="20", metavar="N", help="episodes of a validation on each scenario; 0: none (default 20)")
+    add("--validate-every", metavar="N", help="decisions between two validations (default: a twentieth of --steps)")
+    add(
+        "--patience",
+        default="0",
+        metavar="N",
+        help="end after so many validations without improvement (0: never)",
+    )
+    add("--threads", default="2", metavar="N", help="of the network and the worlds (default 2)")
+    add("--save-every", default="60", metavar="S", help="seconds between two saves of the state (default 60)")
+    add("--quiet", action="store_true", help="print nothing")
+    parser.set_defaults(command=_train)
     return parser
 
 
@@ -225,10 +263,24 @@ def _testbed_parser(subs: Any) -> Parser:
     return parser
 
 
+def _export_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("export", help="write a learned controller as an ONNX file")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a .safetensors file of edge_agents")
+    parser.add_argument("out", metavar="OUT", help="a new .onnx file")
+    parser.set_defaults(command=_export)
+    return parser
+
+
 def _bench(options: argparse.Namespace) -> int:
     from edge_gym.cli.bench import bench
 
     return bench(options)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from edge_gym.cli.train import train
+
+    return train(options)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -274,6 +326,12 @@ def _testbed(options: argparse.Namespace) -> int:
     from edge_gym.cli.testbed import testbed
 
     return testbed(options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from edge_gym.cli.export import export
+
+    return export(options.checkpoint, options.out)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_gym.agency import Agency
 from edge_gym.envs.batch import Batch, Outcome
+from edge_gym.envs.links import log_links
 from edge_gym.errors import EdgeGymError, EdgeGymInputError, show
 from edge_gym.evaluation.agent_metrics import agent_metrics
 from edge_gym.evaluation.metrics import Episode
@@ -87,6 +88,7 @@ class _Turn:
         self.surface = Surface(self.batch) if self.batch.task.control else None
         self.agency = Agency(self.batch) if self.batch.task.asks else None
         self.batch.roots[:] = np.array(seeds, np.uint64)
+        self.links = log_links(world) if getattr(policy, "wants_links", False) else None
         self.privileged = _privileged_view(policy, self.batch)
         self.terms, self.reward = np.zeros((len(seeds), len(TERMS))), np.zeros(len(seeds))
         self.ended: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0, np.int64), np.zeros(0, LOG))]
@@ -157,6 +159,7 @@ class _Turn:
             events=[batch.events(b) if n and active[b] else () for b, n in enumerate(self._news())],
             surface=self.surface,
             agency=self.agency,
+            links=self.links,
             privileged=self.privileged,
         )
         began = time.perf_counter()

@@ -19,8 +19,8 @@ from rich.table import Table
 
 from edge_baselines.testbed.migrate import STEPS
 from edge_gym.errors import EdgeGymInputError
+from edge_gym.evaluation.claimed_folder import check_path
 from edge_gym.evaluation.provenance import git_state, versions
-from edge_gym.evaluation.run_folder import check_path
 from edge_gym.files import atomic_write
 
 FILES = ("law.json", "law.md", "migrations.csv")

@@ -1,0 +1,76 @@
+"""The settings of the learners, checked when they are made; ranges, units and meanings stand with each field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_gym.fields import check, flag, number
+
+_HORIZON = "what comes so much later counts 1/e"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PPOConfig:
+    """Of `PPO`.
+
+    Raises:
+        EdgeGymInputError: A value of another type, or out of range.
+    """
+
+    total_steps: int = number(2_000_000, 1, 1e12, "decisions", "at which the learning rate has reached its end")
+    rollout_steps: int = number(64, 1, 100_000, "decisions", "of each world between two updates")
+    horizon_s: float = number(30.0, 0.0, 1e9, "s", _HORIZON, low_open=True)
+    gae_lambda: float = number(0.95, 0.0, 1.0, "", "generalised advantage estimation: 0 trusts the value, 1 the return")
+    learning_rate: float = number(3e-4, 0.0, 1.0, "", "of Adam at the start")
+    final_rate: float = number(0.05, 0.0, 1.0, "", "share of the learning rate that is left at the end")
+    epochs: int = number(2, 1, 1000, "", "how often every decision of a rollout is learned from")
+    minibatch: int = number(2048, 1, 1e9, "decisions", "in one step of the optimiser")
+    clip: float = number(0.2, 0.0, 10.0, "", "by how much the ratio of probabilities may gain", low_open=True)
+    value_weight: float = number(0.5, 0.0, 1e6, "", "of the value's loss (Huber)")
+    entropy_weight: float = number(0.005, 0.0, 1e6, "", "of the bonus for staying undecided")
+    max_gradient_norm: float = number(0.5, 0.0, 1e9, "", "longer gradients are cut to this", low_open=True)
+    target_kl: float = number(0.03, 0.0, 1e9, "nats", "an update ends when the policy has moved so far; 0: never")
+    warmup_updates: int = number(0, 0, 1e9, "", "first updates that train the value alone: for a cloned network")
+    anchor_kl: float = number(0.0, 0.0, 1e9, "", "weight of the divergence from the policy at the start")
+    sequence: int = number(16, 1, 100_000, "decisions", "a recurrent network is trained through; divides rollout_steps")
+    settle_rollouts: int = number(
+        1, 1, 10_000, "rollouts", "only looked at, for the scales of features and rewards, before anything is learned"
+    )
+    threads: int = number(1, 1, 1024, "", "that play and learn at the same time; results do not depend on it")
+    reward_scale: float = number(0.0, 0.0, 1e12, "", "what rewards are divided by; 0: found while settling")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DQNConfig:
+    """Of `DQN`.
+
+    Raises:
+        EdgeGymInputError: A value of another type, or out of range.
+    """
+
+    total_steps: int = number(1_000_000, 1, 1e12, "decisions", "at which the learning rate has reached its end")
+    rollout_steps: int = number(4, 1, 100_000, "decisions", "of each world between two updates")
+    descents: int = number(4, 1, 100_000, "", "steps of the optimiser in an update")
+    horizon_s: float = number(30.0, 0.0, 1e9, "s", _HORIZON, low_open=True)
+    n_step: int = number(
+        3, 1, 1000, "decisions", "whose rewards are summed before a value is trusted; those at random count too"
+    )
+    learning_rate: float = number(5e-4, 0.0, 1.0, "", "of Adam at the start")
+    final_rate: float = number(0.05, 0.0, 1.0, "", "share of the learning rate that is left at the end")
+    minibatch: int = number(512, 1, 1e9, "decisions", "in one step of the optimiser")
+    capacity: int = number(100_000, 2, 1e10, "decisions", "that are remembered")
+    learning_starts: int = number(10_000, 1, 1e10, "decisions", "taken at random before anything is learned")
+    epsilon_first: float = number(1.0, 0.0, 1.0, "", "share of decisions at random at the start")
+    epsilon_last: float = number(0.05, 0.0, 1.0, "", "share of decisions at random in the end")
+    epsilon_share: float = number(0.3, 0.0, 1.0, "", "of the training until then", low_open=True)
+    target_every: int = number(250, 1, 1e9, "", "steps of the optimiser between copies of the network for the targets")
+    max_gradient_norm: float = number(10.0, 0.0, 1e9, "", "longer gradients are cut to this", low_open=True)
+    half_precision: bool = flag(True, "observations are remembered in two bytes instead of four")
+    threads: int = number(1, 1, 1024, "", "that learn at the same time; results do not depend on it")
+    reward_scale: float = number(0.0, 0.0, 1e12, "", "what rewards are divided by; 0: found before learning starts")
+
+    def __post_init__(self) -> None:
+        check(self)

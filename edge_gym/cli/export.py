@@ -1,0 +1,27 @@
+"""`edge-gym export`: a trained controller in the format of another runtime."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from edge_gym.errors import EdgeGymInputError
+
+
+def export(checkpoint: str, out: str) -> int:
+    """Write a checkpoint as an ONNX file.
+
+    Raises:
+        EdgeGymInputError: The checkpoint is not acceptable, `out` exists or has no folder, or a package is missing.
+    """
+    target = Path(out)
+    if target.suffix != ".onnx" or target.exists() or not target.parent.is_dir():
+        raise EdgeGymInputError("OUT", out, "a new file that ends with .onnx, in a folder that exists")
+    try:
+        learned = import_module("edge_agents.onnx_export")  # learned controllers are an extra
+    except ImportError as error:
+        hint = "pip install -c constraints.txt 'edge-gym[rl,onnx]'"
+        raise EdgeGymInputError("packages", str(error), "installed to write ONNX files", hint=hint) from error
+    learned.export(checkpoint, target)
+    print(f"{target}: {target.stat().st_size} bytes")
+    return 0

@@ -64,9 +64,15 @@ ALGORITHMS: dict[str, Algorithm] = {
     ),
     "imitation": Algorithm(
         learner="edge_agents.imitation:Imitation",
-        config="edge_agents.imitation:ImitationConfig",
+        config="edge_agents.configs:ImitationConfig",
         networks=_FLAT,
         summary="learning from a teacher in the states that the learner visits",
+    ),
+    "hindsight": Algorithm(
+        learner="edge_agents.hindsight:Hindsight",
+        config="edge_agents.configs:HindsightConfig",
+        networks=_FLAT,
+        summary="the same, then from what other choices would have led to; routing only",
     ),
 }
 

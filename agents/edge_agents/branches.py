@@ -1,7 +1,7 @@
 """What each choice leads to: copies of a world try the choices, and a plain policy goes on in all of them.
 
 Everything exogenous is keyed by the seed, so the copies meet the same requests, lengths and failures, and the costs
-differ by the choice alone ("vine" sampling with common random numbers: Schulman et al. 2015, section 5.2). The costs know
+differ by the choice alone ("vine" sampling with common random numbers: Schulman et al. 2015, section 5.2). They know
 the future: they may teach a controller, which averages over futures it cannot see, but never decide for it.
 """
 

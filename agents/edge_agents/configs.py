@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_gym.fields import check, flag, number
+from edge_gym.fields import check, choice, flag, number, text
 
 _HORIZON = "what comes so much later counts 1/e"
 
@@ -74,3 +74,44 @@ class DQNConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImitationConfig:
+    """Of `Imitation`.
+
+    Raises:
+        EdgeGymInputError: A value of another type, or out of range.
+    """
+
+    total_steps: int = number(4_000_000, 1, 1e12, "decisions", "at which the learning rate has reached its end")
+    teacher: str = text("oracle_costs", "who is learned from: oracle_costs (routing), or the name of a policy")
+    weight: float = number(6.0, 0.0, 1e6, "", "of the delay inflicted on others, for oracle_costs")
+    loss: str = choice("regret", ("regret", "choice"), "expected cost above the least, or cross-entropy with the best")
+    most_regret: float = number(60.0, 0.0, 1e9, "cost", "larger differences of cost count as this", low_open=True)
+    steps: int = number(8, 1, 100_000, "decisions", "of every world in an update")
+    keep: int = number(60_000, 1, 1e9, "samples", "that are kept: those of the last updates")
+    minibatch: int = number(1024, 1, 1e9, "samples", "of a step of the optimiser")
+    minibatches: int = number(8, 1, 100_000, "", "steps of the optimiser in an update")
+    learning_rate: float = number(1e-3, 0.0, 1.0, "", "of Adam at the start; it falls along a half cosine")
+    final_rate: float = number(0.02, 0.0, 1.0, "", "share of the learning rate that is left at the end")
+    explore: float = number(0.3, 0.0, 1.0, "", "share of the learner's decisions drawn from its scores, not its best")
+    guided: float = number(0.0, 0.0, 1.0, "", "share of the teacher's decisions at the start; none from half-way on")
+    max_gradient_norm: float = number(1.0, 0.0, 1e9, "", "longer gradients are cut to this", low_open=True)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HindsightConfig(ImitationConfig):
+    """Of `Hindsight`, beside those of `Imitation`: an update of the second part remembers `moments` moments."""
+
+    taught: float = number(0.15, 0.0, 1.0, "", "share of the training in which the teacher is learned from")
+    ahead: int = number(150, 1, 100_000, "requests", "that arrive in a trial before the world empties")
+    every: int = number(3, 1, 100_000, "decisions", "between two moments that are remembered")
+    moments: int = number(48, 1, 100_000, "", "that are remembered in an update")
+    trials: int = number(64, 1, 100_000, "", "steps of the optimiser in an update of the second part")
+    best: int = number(3, 1, 1000, "choices", "that are tried: those that the network likes best")
+    random: int = number(1, 0, 1000, "choices", "that are tried too: drawn from the legal ones")
+    follow: float = number(0.5, 0.0, 1.0, "", "share of trials whose later decisions stay as they were made")

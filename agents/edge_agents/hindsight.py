@@ -8,12 +8,11 @@ may stay: where they are good, changing them a little changes nothing (envelope 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
-from edge_agents.imitation import Imitation, ImitationConfig
+from edge_agents.configs import HindsightConfig
+from edge_agents.imitation import Imitation
 from edge_agents.networks import RowNetwork
 from edge_agents.worlds import Worlds
 from edge_gym.envs.batch import Batch
@@ -27,6 +26,7 @@ class Memory:
 
     Args:
         batch: The worlds.
+        taught: Share of the training in which the teacher is learned from, as by `Imitation`.
         ahead: Further requests that arrive in a trial before the world empties.
     """
 
@@ -58,14 +58,13 @@ class Memory:
         job = self.batch.state.job[rows, np.maximum(world["subject"], 0)]
         self._made.append((world["seed"].copy(), job["id"], job["retries"], actions.copy()))
 
-    def costs(self, moment: State, since: int, tried: np.ndarray, swap: bool, follow: bool = True) -> np.ndarray:
+    def costs(self, moment: State, since: int, tried: np.ndarray, follow: bool = True) -> np.ndarray:
         """What the choices would have cost.
 
         Args:
             moment: The worlds as they were.
             since: How many decisions had been noted then.
             tried: (B, K) choices; negative ones are left out.
-            swap: See `edge_gym.kernel.replay.replay_rows`.
             follow: Later decisions stay as they were made; else the world's own router makes them anew.
 
         Returns:
@@ -73,7 +72,7 @@ class Memory:
         """
         cost, made = np.zeros(tried.shape), self._table(moment, since if follow else len(self._made))
         until = moment.world["arrived"] + self.ahead
-        replay_rows(self.batch.world.params, moment, made, tried, until, swap, cost, self._trial, *self._scratch)
+        replay_rows(self.batch.world.params, moment, made, tried, until, cost, self._trial, *self._scratch)
         return cost
 
     def _table(self, moment: State, since: int) -> np.ndarray:
@@ -88,30 +87,6 @@ class Memory:
         return made
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HindsightConfig(ImitationConfig):
-    """Settings, beside those of `ImitationConfig`.
-
-    Attributes:
-        ahead: Further requests that arrive in a trial before the world empties.
-        every: Decisions between two moments that are remembered.
-        moments: So many are remembered in an update; then the worlds play on until all trials can be replayed.
-        best: Choices tried: so many that the network likes best,
-        random: and so many drawn from the legal ones.
-        swap: See `edge_gym.kernel.replay.replay_rows`.
-        follow: Share of moments whose later decisions stay as they were made; in the others the world's own router
-            makes them anew, so that what a choice teaches it counts too.
-    """
-
-    ahead: int = 50
-    every: int = 3
-    moments: int = 32
-    best: int = 5
-    random: int = 2
-    swap: bool = False
-    follow: float = 1.0
-
-
 class Hindsight(Imitation):
     """A learner, see `edge_agents.learner`: routing, from what other choices would have led to."""
 
@@ -121,8 +96,14 @@ class Hindsight(Imitation):
         self._memories = [Memory(batch, config.ahead) for batch in worlds.batches]
 
     def _collect(self) -> float:
-        """Play, try and keep; returns how much worse the best choices of the network were than those made."""
+        """Learn from the teacher first; then play, try and keep.
+
+        Returns:
+            Mean regret of the network's best choices; later how much worse its second-best choices are.
+        """
         config, worlds, kept = self.config, self.worlds, []
+        if self._is_taught():
+            return super()._collect()
         for memory in self._memories:
             memory.forget()
         for t in range(config.every * config.moments + config.ahead):
@@ -139,10 +120,17 @@ class Hindsight(Imitation):
             self.env_steps += worlds.n_worlds
         return float(np.mean([self._try(*moment) for moment in kept]))
 
+    def _is_taught(self) -> bool:
+        """Whether this is the first part of the training."""
+        return self.env_steps < self.config.taught * self.config.total_steps
+
+    def _descents(self) -> int:
+        return super()._descents() if self._is_taught() else self.config.trials
+
     def _try(self, since: int, moments: list, obs: np.ndarray, mask: np.ndarray, tried: np.ndarray) -> float:
         parts = zip(self._memories, moments, self.worlds.parts, strict=True)
-        how = self.config.swap, bool(self.rng.random() < self.config.follow)
-        cost = np.concatenate([m.costs(moment, since, tried[part], *how) for m, moment, part in parts])
+        follow = bool(self.rng.random() < self.config.follow)
+        cost = np.concatenate([m.costs(moment, since, tried[part], follow) for m, moment, part in parts])
         limit = self.config.most_regret
         gain = np.clip(cost - cost[:, :1], -limit, limit)
         full = np.full(mask.shape, np.nan)

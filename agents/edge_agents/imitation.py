@@ -7,51 +7,16 @@ Bagnell 2014), one that tells choices only by cross-entropy.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from edge_agents.configs import ImitationConfig
 from edge_agents.networks import NEVER_CHOSEN, RowNetwork
 from edge_agents.teachers import Teacher, make_teacher
 from edge_agents.worlds import Worlds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImitationConfig:
-    """Settings.
-
-    Attributes:
-        teacher: "oracle_costs" (routing), or the name of a policy.
-        weight: Of the delay inflicted on others, for "oracle_costs".
-        loss: "regret" (expected cost above the least) or "choice" (cross-entropy with the cheapest).
-        most_regret: Regrets above this count as this (units of the costs).
-        steps: Decisions of every world in an update.
-        keep: Samples kept, those of the last updates.
-        minibatch: Samples of a gradient step.
-        minibatches: Gradient steps of an update.
-        learning_rate: Of Adam at the beginning; it falls along a half cosine to a fiftieth at `total_steps`.
-        total_steps: Decisions of the whole training.
-        explore: Share of decisions of the learner that are drawn from its scores; the others are its best.
-        guided: Share of decisions that the teacher takes, at the beginning; it falls to 0 in the first half.
-        max_grad_norm: Gradients are clipped to this norm.
-    """
-
-    teacher: str = "oracle_costs"
-    weight: float = 6.0
-    loss: str = "regret"
-    most_regret: float = 60.0
-    steps: int = 8
-    keep: int = 30_000
-    minibatch: int = 1024
-    minibatches: int = 8
-    learning_rate: float = 1e-3
-    total_steps: int = 3_000_000
-    explore: float = 0.5
-    guided: float = 0.0
-    max_grad_norm: float = 1.0
 
 
 class Imitation:
@@ -80,7 +45,7 @@ class Imitation:
         self._mask = torch.zeros(config.keep, worlds.mask.shape[1], dtype=torch.bool)
         worlds.begin()
         self._begun = np.ones(worlds.n_worlds, bool)
-        self._standardised = False
+        self._standardised = bool((network.mean != 0).any() or (network.scale != 1).any())  # a start from a clone
 
     def update(self) -> dict[str, float]:
         """Let the learner decide for a while, ask the teacher what was best, and learn from what is kept."""
@@ -90,11 +55,16 @@ class Imitation:
             self.network.standardise(seen[seen.any(2)])
             self._standardised = True
         share = min(self.env_steps / self.config.total_steps, 1.0)
-        rate = self.config.learning_rate * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * share)))
+        last = self.config.final_rate
+        rate = self.config.learning_rate * (last + (1.0 - last) * 0.5 * (1.0 + math.cos(math.pi * share)))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        losses = [self._learn() for _ in range(self.config.minibatches)]
+        losses = [self._learn() for _ in range(self._descents())]
         return {"regret/mean": regret, "loss/imitation": float(np.mean(losses)), "learning_rate": rate}
+
+    def _descents(self) -> int:
+        """Steps of the optimiser in this update."""
+        return self.config.minibatches
 
     def _collect(self) -> float:
         """Fill the buffer; returns the mean regret of the learner's best choices."""
@@ -147,7 +117,7 @@ class Imitation:
         loss = loss_of(logits, self._cost[rows], self.config.loss)
         self.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_gradient_norm)
         self.optimizer.step()
         return float(loss.detach())
 

@@ -23,7 +23,7 @@ from edge_gym.scenario.agent_worlds import SITE_MIX
 from edge_gym.scenario.worlds import METRO_MIX
 
 LOAD = (0.5, 1.3)  # times the scenario's own
-SIZES = (0.5, 1.0, 2.0)  # times the number of nodes
+SIZES = (0.25, 0.5, 1.0)  # times the number of nodes: small worlds cost little, and larger ones are told by the rows
 STRENGTH = (0.5, 1.5)  # times the share of the nodes, and the spread of their software
 PACE = (0.5, 2.0)  # times the mean times between events
 TRIES = 20  # of a draw that makes no valid scenario

@@ -223,7 +223,7 @@ def _learner(plan: TrainingPlan) -> Learner:
     """Worlds, network and learner, ready for the first update."""
     scenarios = list(plan.scenarios)
     if plan.randomise:
-        scenarios = randomised(scenarios, plan.seed, plan.randomise)
+        scenarios += randomised(scenarios, plan.seed, plan.randomise)
     # Each of its own is played by one thread, so a scenario may stand there more than once.
     times = min(math.ceil(plan.threads / len(scenarios)), plan.worlds // plan.group // len(scenarios))
     scenarios *= max(1, times)

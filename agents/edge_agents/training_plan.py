@@ -47,7 +47,7 @@ class TrainingPlan:
         steps: Decisions, of all worlds together; the update during which they are reached is finished.
         worlds: Worlds at the same time, of all scenarios together; each gets the same number, at least a group.
         group: So many worlds meet the same requests (`Worlds.group`).
-        randomise: Train in so many variants of each scenario instead (`randomise.py`); 0: in the scenario itself.
+        randomise: Train in so many variants of each scenario too (`randomise.py`).
         settings: Of the algorithm, beside its defaults: by the names of the fields of its config.
         init: A checkpoint to begin with, or None.
         validation: Episodes of a validation on each scenario; 0: no validation.
@@ -164,7 +164,7 @@ def _check_scenarios(plan: TrainingPlan) -> None:
             raise EdgeGymInputError("scenario", name, "given once only")
     for scenario in plan.scenarios:
         resolve_task(plan.task, scenario, {})  # of this task, and it can be built
-    least = plan.group * len(plan.scenarios) * max(plan.randomise, 1)
+    least = plan.group * len(plan.scenarios) * (plan.randomise + 1)
     if plan.worlds < least:
         allowed = f">= {least}: a group for each scenario and variant"
         raise EdgeGymInputError("worlds", plan.worlds, allowed)

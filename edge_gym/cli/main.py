@@ -181,7 +181,7 @@ def _train_parser(subs: Any) -> Parser:
     add("--teacher", metavar="NAME", help="who is imitated: a policy, or oracle_costs")
     add("--worlds", default="256", metavar="N", help="at the same time (default 256)")
     add("--group", default="1", metavar="N", help="so many of them meet the same requests (default 1)")
-    variants = "train in variants of each scenario: other loads, devices, sizes (default of N: 8)"
+    variants = "train in N variants of each scenario too: other loads, devices, sizes (default of N: 8)"
     add("--randomise", nargs="?", const="8", metavar="N", help=variants)
     add("--validate", default="20", metavar="N", help="episodes of a validation on each scenario; 0: none (default 20)")
     add("--validate-every", metavar="N", help="decisions between two validations (default: a twentieth of --steps)")

@@ -1,7 +1,7 @@
-"""What another choice would have led to, had everything else been decided as it was: for teaching, never for deciding.
+"""What another choice would have led to, had all else been decided as it was: for teaching, never for deciding.
 
-A world that was played on is played again from an earlier moment in a copy, with another choice for the request that was
-pending then. All that is exogenous is keyed by the seed and the later decisions are those that were made, so what
+A world that was played on is played again from an earlier moment in a copy, with another choice for the request that
+was pending then. All that is exogenous is keyed by the seed and the later decisions are those that were made, so what
 differs in the end is due to the choice alone.
 """
 
@@ -20,7 +20,7 @@ DECIDED = np.dtype([("id", "i8"), ("choice", "i4"), ("retries", "i4")])
 
 
 @jit
-def replay_rows(params, state, made, tried, until, swap, cost, trial, out, look, legal, times):
+def replay_rows(params, state, made, tried, until, cost, trial, out, look, legal, times):
     """For every world and every choice to be tried: minus the return until all requests have left.
 
     Args:
@@ -29,7 +29,6 @@ def replay_rows(params, state, made, tried, until, swap, cost, trial, out, look,
         made: (B, P) DECIDED, the decision about request i in place i modulo P.
         tried: (B, K) int64, choices of the pending decisions; a negative one is left out.
         until: (B,) int64, the number of requests after which nothing arrives any more.
-        swap: The first later request that was given the tried choice gets the one that was made instead, if it may.
         cost: Output (B, K) float64.
         trial: State of one world of the same scenario.
         out: Scratch (1,) OUTCOME.
@@ -43,22 +42,19 @@ def replay_rows(params, state, made, tried, until, swap, cost, trial, out, look,
         if row.world[0]["subject_kind"] == NO_SUBJECT:
             continue
         copy_change(row, copy)
-        subject = row.job[row.world[0]["subject"]]
-        before = made[b, subject["id"] % made.shape[1]]["choice"]
         for k in range(tried.shape[1]):
             if tried[b, k] >= 0:
                 copy_row(row, copy)
                 forget_accounts(copy.world[0])
-                given = before if swap and tried[b, k] != before else -1
-                play_on(params, copy, made[b], tried[b, k], given, until[b], look, legal, times)
+                play_on(params, copy, made[b], tried[b, k], until[b], look, legal, times)
                 score(params, copy, out[0])
                 cost[b, k] = 0.0 - out[0]["reward"]
 
 
 @jit_row
-def play_on(params, row, made, choice, given, until, look, legal, times):
+def play_on(params, row, made, choice, until, look, legal, times):
     """Take `choice`, then what was decided, until all have left; the world's own router where nothing legal was."""
-    n_nodes, wanted = row.node.shape[0], choice
+    n_nodes = row.node.shape[0]
     while True:
         go_on(params, row, choice, until)
         if row.world[0]["done"] == 1:
@@ -67,8 +63,6 @@ def play_on(params, row, made, choice, given, until, look, legal, times):
         entry = made[job["id"] % made.shape[0]]
         known = entry["id"] == job["id"] and entry["retries"] == job["retries"]
         choice = entry["choice"] if known else -1
-        if known and given >= 0 and choice == wanted:
-            choice, given = given, -1
         if choice < 0 or (choice < n_nodes and not is_legal(params, row, choice, job["model"], job["site"])):
             observe(params, row, look, legal, times)
             choice = find_pick(look)

@@ -17,8 +17,10 @@ from edge_agents.networks import RowNetwork
 from edge_agents.worlds import Worlds
 from edge_gym.envs.batch import Batch
 from edge_gym.kernel.observe import N_FEATURES, N_TIMES
-from edge_gym.kernel.replay import DECIDED, replay_rows
-from edge_gym.kernel.tables import OUTCOME, State
+from edge_gym.kernel.replay import DECIDED, RETURNS, replay_rows
+from edge_gym.kernel.tables import NO_SUBJECT, OUTCOME, State
+
+ROOM = 128  # requests that are decided on again though they are older than the trial
 
 
 class Memory:
@@ -56,7 +58,8 @@ class Memory:
         """Note what is about to be decided."""
         world, rows = self.batch.state.world, np.arange(self.batch.n_worlds)
         job = self.batch.state.job[rows, np.maximum(world["subject"], 0)]
-        self._made.append((world["seed"].copy(), job["id"], job["retries"], actions.copy()))
+        number = np.where(world["subject_kind"] != NO_SUBJECT, job["id"], -1)
+        self._made.append((world["seed"].copy(), number, job["retries"], actions.copy()))
 
     def costs(self, moment: State, since: int, tried: np.ndarray, follow: bool = True) -> np.ndarray:
         """What the choices would have cost.
@@ -77,11 +80,11 @@ class Memory:
 
     def _table(self, moment: State, since: int) -> np.ndarray:
         """(B, P) DECIDED: what was decided in the episodes of this moment."""
-        made = np.zeros((len(moment.world), self.ahead + self.batch.world.n_jobs), DECIDED)
+        made = np.zeros((len(moment.world), RETURNS * (self.ahead + ROOM)), DECIDED)
         made["id"] = -1
-        for seed, number, retries, action in self._made[since : since + made.shape[1]]:
-            same = np.flatnonzero(seed == moment.world["seed"])
-            place = number[same] % made.shape[1]
+        for seed, number, retries, action in self._made[since:]:
+            same = np.flatnonzero((seed == moment.world["seed"]) & (number >= 0))
+            place = (number[same] * RETURNS + retries[same] % RETURNS) % made.shape[1]
             made["id"][same, place], made["retries"][same, place] = number[same], retries[same]
             made["choice"][same, place] = action[same]
         return made

@@ -17,6 +17,13 @@ from .tables import NO_SUBJECT
 
 # A decision that was made: for request `id`, which had come back `retries` times.
 DECIDED = np.dtype([("id", "i8"), ("choice", "i4"), ("retries", "i4")])
+RETURNS = 4  # places of a request in a table of decisions: it may come back
+
+
+@jit
+def place_of(number, retries, size):
+    """Where the decision about a request stands in a table of `size` places; another may stand there instead."""
+    return (number * RETURNS + retries % RETURNS) % size
 
 
 @jit
@@ -26,7 +33,7 @@ def replay_rows(params, state, made, tried, until, cost, trial, out, look, legal
     Args:
         params: The scenario's tables.
         state: The worlds as they were; not changed.
-        made: (B, P) DECIDED, the decision about request i in place i modulo P.
+        made: (B, P) DECIDED, each decision in its place (`place_of`).
         tried: (B, K) int64, choices of the pending decisions; a negative one is left out.
         until: (B,) int64, the number of requests after which nothing arrives any more.
         cost: Output (B, K) float64.
@@ -60,7 +67,7 @@ def play_on(params, row, made, choice, until, look, legal, times):
         if row.world[0]["done"] == 1:
             return
         job = row.job[row.world[0]["subject"]]
-        entry = made[job["id"] % made.shape[0]]
+        entry = made[place_of(job["id"], job["retries"], made.shape[0])]
         known = entry["id"] == job["id"] and entry["retries"] == job["retries"]
         choice = entry["choice"] if known else -1
         if choice < 0 or (choice < n_nodes and not is_legal(params, row, choice, job["model"], job["site"])):

@@ -1,0 +1,264 @@
+"""Teachers, trials and what is learned from them: costs against the worlds themselves, and that runs go on exactly."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from edge_agents.branches import Branches
+from edge_agents.configs import HindsightConfig, ImitationConfig
+from edge_agents.hindsight import Hindsight, Memory
+from edge_agents.imitation import Imitation, loss_of
+from edge_agents.networks import NetworkSpec, build
+from edge_agents.teachers import OracleCosts, PolicyChoices, TriedCosts, make_teacher
+from edge_agents.worlds import Worlds
+from edge_baselines.oracle import INFLICTED_WEIGHT
+
+import edge_gym
+from edge_gym.envs.batch import Batch
+from edge_gym.envs.common import resolve_task
+from edge_gym.errors import EdgeGymInputError
+from edge_gym.kernel.observe import COLUMNS, IS_DECLINE, ROUTER, ROUTER_COST
+from edge_gym.scenario.presets import resolve
+
+SMALL = {"n_nodes": 5, "n_requests": 40}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def worlds_of(names=("churn", "drift"), n_each=4, **changes):
+    return Worlds("routing", [resolve(name, "routing", **{**SMALL, **changes}) for name in names], n_each, seed=3)
+
+
+def network(hidden=8):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build(NetworkSpec(n_features=len(COLUMNS), hidden=hidden, anchor=(ROUTER_COST, IS_DECLINE)))
+
+
+def begun(name, n_worlds, **changes):
+    task, world = resolve_task("routing", resolve(name, "routing", **{**SMALL, **changes}), {})
+    batch = Batch(world, n_worlds, task)
+    batch.roots[:] = np.arange(n_worlds, dtype=np.uint64) + 700
+    obs = batch.empty_obs()
+    batch.reset(np.ones(n_worlds, bool), obs)
+    return batch, obs
+
+
+def legal_draw(mask, rng):
+    return np.where(mask, rng.random(mask.shape), -1.0).argmax(1)
+
+
+@pytest.mark.parametrize("name", ["churn", "mixed", "composite"])
+def test_replays_are_what_happened(name):
+    """With the choices that were made, a replay gives the very return of the episode; the worlds are left alone."""
+    batch, obs = begun(name, 6)
+    memory, rng = Memory(batch, ahead=1000), np.random.default_rng(0)
+    moments, rewards, active = [], [], np.ones(6, bool)
+    while active.any():
+        choices = legal_draw(batch.mask, rng)
+        if len(moments) < 25:
+            moments.append((memory.moment(), choices, active.copy()))
+        memory.note(choices)
+        out = batch.step(choices, ~active, obs)
+        rewards.append(np.where(active, out.reward, 0.0))
+        active &= ~out.done
+    before = copy.deepcopy(moments)
+    for since, (moment, choices, was_active) in enumerate(moments):
+        cost = memory.costs(moment, since, choices[:, None], follow=True)[:, 0]
+        wanted = -np.sum(rewards[since:], axis=0)
+        np.testing.assert_allclose(cost[was_active], wanted[was_active], rtol=1e-9, atol=1e-9)
+    for (moment, _, _), (saved, _, _) in zip(moments, before, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(moment, saved, strict=True))
+
+
+def test_trials_are_what_would_have_happened():
+    """Another choice, then the decisions that were made or the router's own: the same as stepping a copy by hand."""
+    batch, obs = begun("stationary", 4)
+    memory, rng = Memory(batch, ahead=1000), np.random.default_rng(1)
+    moment, state = memory.moment(), batch.get_state()
+    tried = np.stack([legal_draw(batch.mask, rng) for _ in range(3)], 1)
+    made, active = [], np.ones(4, bool)
+    while active.any():
+        made.append(legal_draw(batch.mask, rng))
+        memory.note(made[-1])
+        active &= ~batch.step(made[-1], ~active, obs).done
+    for follow in (True, False):
+        cost = memory.costs(moment, 0, tried, follow)
+        for k in range(3):
+            batch.set_state(state)
+            total, active, at = np.zeros(4), np.ones(4, bool), 0
+            choices = tried[:, k]
+            while active.any():
+                out = batch.step(choices, ~active, obs)
+                total -= np.where(active, out.reward, 0.0)
+                active &= ~out.done
+                at += 1
+                router = obs[:, :, ROUTER].argmax(1)
+                planned = made[at] if follow and at < len(made) else router
+                choices = np.where(batch.mask[np.arange(4), planned], planned, router)
+            np.testing.assert_allclose(cost[:, k], total, rtol=1e-9)
+
+
+def test_trials_stop_at_their_horizon():
+    """With nothing ahead, a trial costs what the requests that are there cost: less than with more to come."""
+    batch, obs = begun("stationary", 3)
+    for _ in range(5):
+        batch.step(obs[:, :, ROUTER].argmax(1), np.zeros(3, bool), obs)
+    choices = obs[:, :, ROUTER].argmax(1)[:, None]
+    costs = []
+    for ahead in (0, 5, 20):
+        memory = Memory(batch, ahead)
+        costs.append(memory.costs(memory.moment(), 0, choices, follow=False))
+    assert (costs[0] > 0).all() and (costs[0] < costs[1]).all() and (costs[1] < costs[2]).all()
+
+
+def test_branches_are_what_happens():
+    """Copies that try a choice and let a policy go on: the same as stepping the worlds themselves."""
+    batch, obs = begun("stationary", 3)
+    state, mask = batch.get_state(), batch.mask.copy()
+    rng = np.random.default_rng(2)
+    choices = np.stack([legal_draw(mask, rng) for _ in range(2)], 1)
+
+    def router(seen, legal):
+        return seen[:, :, ROUTER].argmax(1)
+
+    cost = Branches(batch.world, batch.task, 3, 2).costs(batch, choices, router, n_steps=10_000, drain=False)
+    short = Branches(batch.world, batch.task, 3, 2).costs(batch, choices, router, n_steps=4, drain=True)
+    for k in range(2):
+        batch.set_state(state)
+        total, active, chosen = np.zeros(3), np.ones(3, bool), choices[:, k]
+        while active.any():
+            out = batch.step(chosen, ~active, obs)
+            total -= np.where(active, out.reward, 0.0)
+            active &= ~out.done
+            chosen = router(obs, batch.mask)
+        np.testing.assert_allclose(cost[:, k], total, rtol=1e-9)
+    assert (short < cost).all() and (short > 0).all()
+
+
+def test_teacher_of_costs_is_the_oracle():
+    worlds = worlds_of()
+    worlds.begin()
+    teacher, oracle = OracleCosts(worlds, INFLICTED_WEIGHT), PolicyChoices(worlds, "oracle", 0)
+    for _ in range(20):
+        for k, (batch, part) in enumerate(zip(worlds.batches, worlds.parts, strict=True)):
+            rows = batch.world.n_nodes + 1
+            costs, choices = (t.costs(k, batch, worlds.obs[part, :rows], np.zeros(4, bool)) for t in (teacher, oracle))
+            assert (np.isfinite(costs) == batch.mask).all() and ((choices == 0).sum(1) == 1).all()
+            best = np.where(np.isnan(costs[:, :-1]), np.inf, costs[:, :-1]).argmin(1)
+            some = batch.mask[:, :-1].any(1)
+            assert (choices[np.arange(4), best] == 0)[some].all()
+        worlds.step(legal_draw(worlds.mask, np.random.default_rng(5)))
+
+
+def test_teacher_that_tries():
+    worlds = worlds_of(("stationary",))
+    worlds.begin()
+
+    def propose(obs, mask):
+        return np.stack([obs[:, :, ROUTER].argmax(1), np.full(len(obs), mask.shape[1] - 1)], 1)
+
+    def router(obs, mask):
+        return obs[:, :, ROUTER].argmax(1)
+
+    teacher = TriedCosts(worlds, propose, router, n_choices=2, n_steps=12, drain=True)
+    costs = teacher.costs(0, worlds.batches[0], worlds.obs, np.ones(4, bool))
+    assert (np.isfinite(costs).sum(1) == 2).all()
+    assert (costs[:, -1] > np.nanmin(costs, 1)).all(), "declining is dear in an empty world"
+
+
+def test_teachers_by_name():
+    worlds = worlds_of()
+    assert isinstance(make_teacher("jsq", worlds, 1.0, 0), PolicyChoices)
+    agents = Worlds("migration", [resolve("commute-16", "migration")], 2, seed=0)
+    with pytest.raises(EdgeGymInputError, match="the name of a policy in every task but routing"):
+        make_teacher("oracle_costs", agents, 1.0, 0)
+
+
+def test_loss_by_hand():
+    logits = torch.tensor([[0.0, np.log(3.0), 5.0]])
+    cost = torch.tensor([[4.0, 0.0, torch.nan]])
+    assert loss_of(logits, cost, "regret").item() == pytest.approx(0.25 * 4.0), "what is not known does not count"
+    assert loss_of(logits, cost, "choice").item() == pytest.approx(-np.log(0.75))
+
+
+LEARNERS = {
+    "imitation": (Imitation, ImitationConfig(steps=2, minibatch=32, minibatches=2, keep=64, total_steps=400)),
+    "choices": (
+        Imitation,
+        ImitationConfig(teacher="jsq", loss="choice", steps=2, minibatch=16, minibatches=2, keep=64),
+    ),
+    "hindsight": (
+        Hindsight,
+        HindsightConfig(
+            steps=2, minibatch=32, minibatches=2, keep=128, total_steps=600, taught=0.1, ahead=20, moments=3, trials=2
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_run15_teaching_goes_on_exactly(name):
+    """Four updates in a row, and two, then two by another object that was given the state: the same weights."""
+    cls, config = LEARNERS[name]
+    straight = cls(config, network(), worlds_of(), seed=4)
+    for _ in range(4):
+        straight.update()
+    first = cls(config, network(), worlds_of(), seed=4)
+    for _ in range(2):
+        first.update()
+    second = cls(config, network(), worlds_of(), seed=4)
+    second.set_state(copy.deepcopy(first.get_state()))
+    for _ in range(2):
+        second.update()
+    assert second.env_steps == straight.env_steps
+    for a, b in zip(straight.network.state_dict().values(), second.network.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_start_from_a_clone_keeps_its_scales():
+    net = network()
+    net.mean.fill_(0.25)
+    config = LEARNERS["imitation"][1]
+    Imitation(config, net, worlds_of(), seed=0).update()
+    assert (net.mean == 0.25).all()
+
+
+@pytest.mark.slow
+def test_ben15_hindsight_beats_where_it_began():
+    """Ten seconds of training: clearly below the world's own router, from which the network began."""
+    config = HindsightConfig(total_steps=60_000, taught=0.6, ahead=40, moments=12, trials=24, minibatch=512, steps=4)
+    worlds = Worlds("routing", [resolve("drift", "routing", n_requests=300)], 64, seed=1)
+    learner = Hindsight(config, network(16), worlds, seed=0)
+    while learner.env_steps < config.total_steps:
+        learner.update()
+
+    class Trained:
+        def reset(self, n_envs, seed):
+            pass
+
+        def act(self, obs, mask, context):
+            with torch.inference_mode():
+                return learner.network(torch.from_numpy(obs), torch.from_numpy(mask)).logits.argmax(1).numpy()
+
+    edge_gym.register_policy("trained_in_a_test", Trained)
+    found = edge_gym.evaluate(
+        ["trained_in_a_test", "e3_fast"], scenario="drift", n_requests=300, seeds=range(500, 540)
+    ).summary()["rows"]
+    latency = {row["policy"]: row["metrics"]["latency_mean_s"]["mean"] for row in found}
+    assert latency["trained_in_a_test"] < 0.97 * latency["e3_fast"], latency
+
+
+def test_settings_of_teaching_are_checked():
+    with pytest.raises(EdgeGymInputError, match="loss"):
+        replace(LEARNERS["imitation"][1], loss="squares")
+    with pytest.raises(EdgeGymInputError, match="follow"):
+        replace(LEARNERS["hindsight"][1], follow=1.5)

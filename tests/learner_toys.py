@@ -11,8 +11,8 @@ N_ROWS, N_FEATURES = 5, 3
 class Marked:
     """Stands in for `Worlds`: the same attributes.
 
-    Feature 0 says which row is marked, feature 1 is noise, feature 2 is 1. The last row is never marked. A choice of the
-    row that was marked `late` decisions ago is rewarded by 1. Unless `late`, one row that is not marked cannot be chosen.
+    Feature 0 says which row is marked, feature 1 is noise, feature 2 is 1. The last row is never marked. A choice of
+    the row that was marked `late` decisions ago is rewarded by 1. Unless `late`, a row without a mark cannot be chosen.
 
     Args:
         n_worlds: B.

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from edge_agents import gradients
 from edge_agents.configs import DQNConfig, PPOConfig
 from edge_agents.dqn import DQN
 from edge_agents.ppo import PPO
@@ -96,7 +97,7 @@ def test_learners_dqn_chooses_what_is_marked(kind):
 
 
 def test_learners_memory():
-    """The mark is gone when it counts, and what is seen then is independent of it: without memory, chance is the best."""
+    """The mark is gone when it counts, and what is seen is independent of it: without memory, chance is the best."""
     solved = PPO(PPO_TOY, network("recurrent"), Marked(late=1), 0)
     run(solved, 40)
     assert share_right(solved.network, Marked(seed=1, late=1)) > 0.95
@@ -214,6 +215,60 @@ def test_learners_settle_first():
     assert scale > 1.0
     run(learner, 2)
     assert learner.reward_scale == scale
+
+
+@pytest.mark.parametrize("kind", ["deepsets", "recurrent", "graph"])
+def test_learners_see_again_what_was_played(kind):
+    """Before anything is learned the network says of every decision what it said when it was made."""
+    worlds = Marked(late=1, n_parts=2)
+    worlds.links = np.random.default_rng(0).random((32, N_ROWS, N_ROWS), np.float32) if kind == "graph" else None
+    learner = PPO(PPO_TOY, network(kind), worlds, 0)
+    if kind == "graph":
+        learner.network.taste.data += torch.arange(4.0)
+    run(learner, 2)
+    learner._collector.play()
+    kept, places = learner._collector.rollout, []
+    for index in learner._minibatches():
+        scores = learner._scores(index)
+        taken = kept.action.flatten()[index.flatten(), None]
+        again = scores.logits.log_softmax(1).gather(1, taken).squeeze(1)
+        assert torch.allclose(again, kept.log_prob.flatten()[index.flatten()], atol=1e-5)
+        assert torch.allclose(scores.value, kept.value[:-1].flatten()[index.flatten()], atol=1e-5)
+        places += index.flatten().tolist()
+    assert sorted(places) == list(range(kept.action.numel()))
+    if kind == "recurrent":  # an episode is ten decisions, two sequences: it begins with every other
+        assert kept.begun[::10].all() and (kept.memory[::2] == 0).all() and (kept.memory[1::2] != 0).any()
+
+
+def test_learners_take_gradients_in_chunks(monkeypatch):
+    """The chunks together move the network as the whole would."""
+    found, data = [], torch.linspace(-1.0, 2.0, 20)
+    for rows in (1000, 12):
+        monkeypatch.setattr(gradients, "CHUNK_ROWS", rows)
+        weight = torch.nn.Parameter(torch.tensor([0.3, -0.2]))
+        descent = gradients.Descent([weight], 0.1, 1.0, 100.0, 1)
+
+        def loss(places, weight=weight):
+            error = (weight[0] + weight[1] * data[places.flatten()] - data[places.flatten()].exp()) ** 2
+            return error.mean(), error.detach().mean()[None]
+
+        logs = [descent.step(torch.arange(20)[None], 4, loss) for _ in range(3)]
+        found.append((weight.detach(), torch.cat(logs)))
+    assert torch.allclose(found[0][0], found[1][0]) and torch.allclose(found[0][1], found[1][1])
+
+
+def test_learners_worlds_of_two_sizes():
+    """Each part shows what its own batch describes; the rows beyond are zero and closed."""
+    scenarios = [resolve("stationary", n_requests=5, n_nodes=n) for n in (4, 6)]
+    worlds = Worlds("routing", scenarios, 3, 0)
+    worlds.begin()
+    for _ in range(7):  # past the end of the episode
+        worlds.step(np.array([b.noop for b in worlds.batches for _ in range(3)]))
+        for batch, part, rows in zip(worlds.batches, worlds.parts, (5, 7), strict=True):
+            expected = batch.empty_obs()
+            batch.observe(np.ones(3, bool), expected)
+            assert (worlds.obs[part, :rows] == expected).all() and (worlds.mask[part, :rows] == batch.mask).all()
+            assert not worlds.obs[part, rows:].any() and not worlds.mask[part, rows:].any()
 
 
 def test_learners_warm_up_trains_the_value_alone():

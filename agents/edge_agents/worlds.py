@@ -56,7 +56,11 @@ class Worlds:
         self.columns = max(b.mask.shape[1] // (b.world.n_nodes + 1) for b in self.batches)
         self.obs = np.zeros((self.n_worlds, self.n_rows, len(self.task.columns)), np.float32)
         self.mask = np.zeros((self.n_worlds, self.n_rows * self.columns), bool)
-        self._rooms = [batch.empty_obs() for batch in self.batches]
+        # The largest write where they are shown, the others beside it.
+        self._rooms = [
+            self.obs[part] if batch.world.n_nodes + 1 == self.n_rows else batch.empty_obs()
+            for batch, part in zip(self.batches, self.parts, strict=True)
+        ]
         self._step = Step(np.zeros(self.n_worlds), np.zeros(self.n_worlds), np.zeros(self.n_worlds, bool))
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         roots = np.random.default_rng([FIRST_SEED, seed]).integers(FIRST_SEED, 2**62, self.n_worlds // group)
@@ -125,7 +129,8 @@ class Worlds:
 
     def _show(self, k: int) -> None:
         batch, part, room = self.batches[k], self.parts[k], self._rooms[k]
-        self.obs[part, : room.shape[1]] = room
+        if room.base is not self.obs:
+            self.obs[part, : room.shape[1]] = room
         self.mask[part, : batch.mask.shape[1]] = batch.mask
 
 

@@ -1,10 +1,11 @@
 """Measures how long learned controllers think: the policy that runs a checkpoint by numpy, beside the network in torch.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python scripts/benchmark_decisions.py [--nodes 16] [--quick]
+    python scripts/benchmark_decisions.py [--nodes 16] [--worlds 1024] [--calls 1000]
 
-Microseconds a decision: `alone` one world at a time, all of `act`; `batch` 1,024 worlds at a time, a world's share.
-torch does no more than the forward pass and the choice, its inputs being tensors already. Medians over calls; the two
-take turns of ten calls, so the ratios hold on a busy machine. The weights are random: time does not depend on them.
+Microseconds a decision: `alone` one world at a time, all of `act`; `batch` many worlds at a time, a world's share.
+torch does no more than the forward pass and the choice, its inputs being tensors already. One thread each; medians over
+calls of the thread's own time, which a busy machine disturbs less; the two take turns of ten calls. The weights are
+random: time does not depend on them.
 """
 
 import argparse
@@ -25,9 +26,8 @@ from edge_gym.policy import Context
 from edge_gym.tasks import get_task
 
 TASK = "routing"
-MANY = 1024
 TURN = 10
-COUNTS = {1: 1000, MANY: 50}  # calls of each, for so many worlds
+FEWER = 20  # times fewer calls for many worlds
 
 
 def made(kind: str, hidden: int, n_nodes: int, folder: Path) -> tuple[RowNetwork, Learned]:
@@ -66,19 +66,21 @@ def measure(ways: list[Callable[[], object]], n_worlds: int, count: int) -> list
     spent: list[list[float]] = [[] for _ in ways]
     for turn in range(-1, max(1, count // TURN)):  # the first turn allocates
         for k, way in enumerate(ways):
-            for _ in range(min(count, TURN)):
-                began = time.perf_counter()
+            for _ in range(TURN):
+                began = time.thread_time()
                 way()
                 if turn >= 0:
-                    spent[k].append(time.perf_counter() - began)
+                    spent[k].append(time.thread_time() - began)
     return [statistics.median(seconds) / n_worlds * 1e6 for seconds in spent]
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", type=int, default=16)
-    parser.add_argument("--quick", action="store_true", help="few calls")
+    parser.add_argument("--worlds", type=int, default=1024, help="of a batch")
+    parser.add_argument("--calls", type=int, default=1000, help="for one world; for many a twentieth of it")
     options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
     print("| network | hidden | numpy alone | torch alone | numpy batch | torch batch |")
     print("|---|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as folder:
@@ -86,9 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
             for hidden in (32, 64):
                 network, policy = made(kind, hidden, options.nodes, Path(folder))
                 cells = []
-                for n_worlds, count in COUNTS.items():
-                    ways = calls(network, policy, n_worlds, options.nodes)
-                    cells += measure(ways, n_worlds, 2 if options.quick else count)
+                for n_worlds, count in ((1, options.calls), (options.worlds, options.calls // FEWER)):
+                    cells += measure(calls(network, policy, n_worlds, options.nodes), n_worlds, count)
                 print(f"| `{kind}` | {hidden} |", " | ".join(f"{cell:.3g}" for cell in cells), "|", flush=True)
     return 0
 

@@ -30,6 +30,7 @@ from rich.table import Table
 
 from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import resolve_task
+from edge_gym.envs.links import log_links
 from edge_gym.envs.single import EdgeEnv
 from edge_gym.envs.vector import EdgeVectorEnv
 from edge_gym.kernel import step as kernel
@@ -377,7 +378,7 @@ def decision_s(policy: Policy, world: World, b: int, steps: int) -> float:
     policy.reset(b, 1)
     context = Context(
         time_s=np.zeros(b), dt_s=np.zeros(b), begun=begun, active=~skip, ended_row=np.zeros(0, np.int64),
-        ended=batch.ended()[1][:0], n_models=len(world.params.model),
+        ended=batch.ended()[1][:0], n_models=len(world.params.model), links=log_links(world),
     )  # fmt: skip
     took = []
     for k in range(steps):

@@ -157,7 +157,7 @@ def test_the_first_feature_that_differs_is_named_with_its_scaling(good):
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "null", '{"format": NaN}', '{"format": 1e999}', "{" * 10_000, '{"a":' * 40 + "1" + "}" * 40,
-     '{"format": 1, "format": 1}', "9" * 5000, '"\\ud800"'],
+     '{"format": 1, "format": 1}', "9" * 5000, '"\\ud800"', "\ud800"],
 )  # fmt: skip
 def test_BAD_52_texts_that_are_not_ours(good, text):
     header, _, body = parts(good)

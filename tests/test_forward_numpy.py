@@ -86,22 +86,24 @@ def test_same_scores_and_choices_as_torch(kind, columns, size):
                 assert memory is None and remembered is None
 
 
+@pytest.mark.parametrize("block", [2**18, 1000])
 @pytest.mark.parametrize("kind", KIND_NAMES)
-def test_a_large_batch_is_worked_on_in_parts(kind, monkeypatch):
-    """Parts of 3 worlds of 10: the same as all at once, also where the last part is smaller, and for shared links."""
+def test_no_bit_depends_on_the_other_worlds(kind, block, monkeypatch):
+    """All at once, in parts of 3 worlds of 40, alone; also where a world's rows are multiplied in several blocks."""
+    monkeypatch.setattr(forward_numpy, "BLOCK", block)
     mine, rng = by_numpy(random_network(kind, 6)), np.random.default_rng(0)
-    obs, legal, links = random_inputs(rng, 10, 6, 1)
-    memory = rng.random((10, 7, 32), dtype=np.float32)
+    obs, legal, links = random_inputs(rng, 40, 6, 1)
+    memory = rng.random((40, 7, 32), dtype=np.float32)
     for near in (links, links[0]):
-        kept, also, alone = memory.copy(), memory.copy(), memory.copy()
+        kept, also, alone = memory.copy(), memory.copy(), memory[4:5].copy()
         whole = mine.logits(obs, legal, near, kept)[0]
         with monkeypatch.context() as patch:
             patch.setattr(forward_numpy, "PART_ROWS", 21)
             found = mine.logits(obs, legal, near, also)[0]
-        assert np.allclose(found, whole, rtol=1e-5, atol=1e-5) and np.allclose(kept, also, atol=1e-6)
+        assert np.array_equal(found, whole) and np.array_equal(kept, also)
         assert np.array_equal(kept, memory) == (kind != "recurrent")
-    one = mine.logits(obs[4:5], legal[4:5], links[0], alone[4:5])[0]
-    assert np.allclose(one[0], whole[4], rtol=1e-5, atol=1e-5)
+        one = mine.logits(obs[4:5], legal[4:5], near[4:5] if near is links else near, alone)[0]
+        assert np.array_equal(one[0], whole[4]) and np.array_equal(alone[0], kept[4])
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)

@@ -133,7 +133,7 @@ def test_memory_begins_anew_with_an_episode_and_with_a_reset(tmp_path):
     assert always[:3] == once[:3] and always[3:] != once[3:]
     assert play({0}) == once
     policy.reset(200, 0)
-    assert always[3:] == [policy.act(obs[k], mask, context(200, k == 3)).tolist() for k in (3, 4)]
+    assert always[3:] == [policy.act(obs[k], mask, context(200)).tolist() for k in (3, 4)]
 
 
 def test_features_are_found_by_name(tmp_path):

@@ -92,3 +92,12 @@ def test_adaptation_table(capsys, monkeypatch):
     names = [(policy, phase) for policy, phase, _ in rows]
     phases = [(policy, phase) for policy in ("sect_static", "e3_fast") for phase in ("change", "recovery")]
     assert names == phases * len(script.CHANGES)
+
+
+def test_speed_of_decisions(capsys):
+    """Every network has a row for both widths, every figure is a time."""
+    script = load("benchmark_decisions")
+    assert script.main(["--nodes", "4", "--worlds", "5", "--calls", "10"]) == 0
+    rows = page_rows(capsys.readouterr().out)
+    assert [row[0].strip("`") for row in rows] == [kind for kind in script.KINDS for _ in range(2)]
+    assert all(float(cell) > 0 for row in rows for cell in row[1:])

@@ -130,12 +130,10 @@ class Forward:
         return found
 
     def apply(self, name: str, layer: Layer, inputs: np.ndarray) -> np.ndarray:
-        """A layer of inputs (..., I), in the buffer `name`."""
-        n_in, n_out = layer.weight.shape
-        flat = inputs.reshape(-1, n_in)
-        out = product(flat, layer.weight, self.room(name, len(flat), n_out))
+        """A layer of inputs (B, A, I), in the buffer `name`."""
+        out = product(inputs, layer.weight, self.room(name, *inputs.shape[:2], layer.weight.shape[1]))
         out += layer.bias
-        return out.reshape(*inputs.shape[:-1], n_out)
+        return out
 
     def layer(self, name: str) -> Layer:
         """A layer of the network."""
@@ -156,18 +154,15 @@ class Forward:
 
 
 def product(inputs: np.ndarray, weight: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """`inputs` (R, I) @ `weight` (I, O), to `out` (R, O).
+    """`inputs` (B, A, I) @ `weight` (I, O), to `out` (B, A, O).
 
-    In blocks so small that OpenBLAS does not call its other threads for them: where others are at work, as beside other
-    worker processes, it would wait for these many times longer than the work takes.
+    World by world, so that no bit depends on which others are in the batch; and in products so small that OpenBLAS does
+    not call its other threads for them: beside other busy processes it would wait for these many times longer than the
+    work takes.
     """
-    n_rows, block = len(inputs), max(1, BLOCK // weight.size)
-    if n_rows <= block:
-        return np.dot(inputs, weight, out=out)
-    whole = n_rows - n_rows % block
-    np.matmul(inputs[:whole].reshape(-1, block, len(weight)), weight, out=out[:whole].reshape(-1, block, out.shape[1]))
-    if whole < n_rows:
-        np.dot(inputs[whole:], weight, out=out[whole:])
+    rows = max(1, BLOCK // weight.size)
+    for first in range(0, inputs.shape[1], rows):
+        np.matmul(inputs[:, first : first + rows], weight, out=out[:, first : first + rows])
     return out
 
 
@@ -217,12 +212,11 @@ class DeepSets(Forward):
         first[~open_rows] = 0.0  # no maximum, as nothing is below
         share = open_rows.astype(np.float32)
         share /= np.add.reduce(share, axis=1, keepdims=True)
-        pooled = self.room("pooled", n_worlds, 2 * hidden)
-        np.matmul(share[:, None, :], first, out=pooled[:, None, :hidden])
-        seen = product(first.reshape(-1, hidden), self.mix, self.room("seen", n_worlds * n_rows, hidden))
-        seen = seen.reshape(first.shape)
-        highest(first, pooled[:, hidden:])
-        seen += self.apply("context", self.context, pooled)[:, None, :]
+        pooled = self.room("pooled", n_worlds, 1, 2 * hidden)
+        np.matmul(share[:, None, :], first, out=pooled[:, :, :hidden])
+        seen = product(first, self.mix, self.room("seen", n_worlds, n_rows, hidden))
+        highest(first, pooled[:, 0, hidden:])
+        seen += self.apply("context", self.context, pooled)
         return relu(seen)
 
 
@@ -319,7 +313,7 @@ class Mlp(Forward):
         self, obs: np.ndarray, legal: np.ndarray, links: np.ndarray | None, memory: np.ndarray | None
     ) -> np.ndarray:
         """As `Forward.scores`."""
-        seen = self.apply("first", self.embed, obs.reshape(len(obs), -1))
+        seen = self.apply("first", self.embed, obs.reshape(len(obs), 1, -1))
         seen = self.apply("seen", self.hidden, np.tanh(seen, out=seen))
         return self.apply("scores", self.score, np.tanh(seen, out=seen)).reshape(*obs.shape[:2], -1)
 

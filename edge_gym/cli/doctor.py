@@ -20,7 +20,13 @@ NEEDED = {
     "pyyaml": (6, 0),
     "rich": (13, 7),
 }
-EXTRAS = {"plot": "matplotlib", "rl": "stable-baselines3", "llm": "openai", "agentscope": "agentscope"}
+EXTRAS = {
+    "plot": "matplotlib",
+    "rl": "stable-baselines3",
+    "onnx": "onnxscript",
+    "llm": "openai",
+    "agentscope": "agentscope",
+}
 OLDEST_PYTHON = (3, 11)
 
 

@@ -19,7 +19,7 @@ def log_links(world: World) -> np.ndarray:
         1 where there is no way.
     """
     n_nodes = world.n_nodes
-    times = np.minimum(world.network.node_delay_s(), 1e9).astype(np.float32).ravel()  # log2 is for finite numbers
+    times = world.network.node_delay_s().astype(np.float32).ravel()
     scale_times(times)
     links = np.zeros((n_nodes + 1, n_nodes + 1), np.float32)
     links[:n_nodes, :n_nodes] = times.reshape(n_nodes, n_nodes)

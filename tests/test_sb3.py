@@ -11,12 +11,18 @@ import pytest
 pytest.importorskip("sb3_contrib")
 from edge_agents import SB3VecEnv
 from gymnasium.wrappers import FlattenObservation
-from sb3_contrib import MaskablePPO
+from sb3_contrib import MaskablePPO, RecurrentPPO
+from sb3_contrib.common.maskable.buffers import MaskableRolloutBuffer
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
-from stable_baselines3 import PPO
+from sb3_contrib.common.wrappers import ActionMasker
+from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.env_checker import check_env
-from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor, VecNormalize
 
+from edge_gym.envs.vector import EdgeVectorEnv
+from edge_gym.errors import InvalidAction
+from edge_gym.kernel.observe import LEGAL
 from edge_gym.kernel.tables import SECOND
 
 SMALL = {"toy2": {}, "stationary": {"n_requests": 30}}
@@ -183,3 +189,180 @@ def test_the_rest_of_the_interface():
     env.close()
     with pytest.raises(RuntimeError, match="closed"):
         env.reset()
+
+
+# The views agree ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("copy", [True, False])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"scenario": "churn", "n_requests": 25, "illegal": "decline"},  # ends at different steps: requests come back
+        {"task": "metacontrol", "scenario": "semantic", "n_nodes": 3, "n_requests": 20, "illegal": "decline"},
+    ],
+    ids=["routing", "metacontrol"],
+)
+def test_api05_the_adapter_and_the_native_environment_agree_bit_for_bit(arguments, copy):
+    adapter = SB3VecEnv(4, copy=copy, **arguments)
+    native = EdgeVectorEnv(4, autoreset_mode="same_step", **arguments)
+    adapter.seed(5)
+    assert np.array_equal(adapter.reset(), native.reset(seed=5)[0])
+    rng, ends = np.random.default_rng(1), 0
+    for _ in range(120):
+        actions = rng.integers(0, adapter.action_space.n, 4)  # legal or not
+        obs, rewards, dones, infos = adapter.step(actions)
+        expected, reward, _, truncated, info = native.step(actions)
+        assert np.array_equal(obs, expected) and np.array_equal(rewards, reward.astype(np.float32))
+        assert np.array_equal(dones, truncated) and np.array_equal(adapter.action_masks(), info["action_mask"])
+        for b in range(4):
+            if not dones[b]:
+                assert infos[b] == {}
+                continue
+            ends += 1
+            last, seed = info["final_obs"][b], info["final_info"]["seed"][b]
+            assert np.array_equal(infos[b]["terminal_observation"], last) and infos[b]["seed"] == seed
+    assert ends >= 4
+    state = native.get_state()
+    assert all(np.array_equal(table, state[name]) for name, table in adapter.env.get_state().items())
+
+
+def test_fm06_fm07_nothing_that_was_returned_changes_and_nothing_written_into_it_stays():
+    env = SB3VecEnv(2, scenario="toy2", n_requests=5)
+    first = env.reset()
+    before = first.copy()
+    second, rewards, dones, infos = env.step(np.zeros(2, np.int64))
+    kept = second.copy(), rewards.copy(), dones.copy()
+    infos[1]["note"] = "mine"
+    quiet = env.step(np.zeros(2, np.int64))[3]
+    for _ in range(8):
+        obs, _, ended, later = env.step(np.zeros(2, np.int64))
+        assert "note" not in later[1]
+        if ended[0]:
+            last = later[0]["terminal_observation"]
+            last[:] = -1.0
+            assert (obs >= 0.0).all() and (later[1]["terminal_observation"] >= 0.0).all()
+    assert infos[1] == {"note": "mine"} and quiet == [{}, {}] and np.array_equal(first, before)
+    assert all(np.array_equal(a, b) for a, b in zip((second, rewards, dones), kept, strict=True))
+
+
+def test_an_illegal_choice_is_refused_before_anything_changes():
+    env = SB3VecEnv(2, scenario="toy2")
+    env.seed(0)
+    env.reset()
+    before = env.env.get_state()
+    for actions in (np.array([0, 7]), np.array([0.0, 1.0]), np.array([0])):
+        with pytest.raises(InvalidAction):
+            env.step(actions)
+    assert all(np.array_equal(table, before[name]) for name, table in env.env.get_state().items())
+
+
+# What the algorithms make of it ---------------------------------------------------------------------------------------
+
+
+def test_fm01_fm09_what_a_rollout_holds_is_what_happened():
+    """Each observation stands beside its own mask and what came of it; after an end the next episode's first."""
+    env = SB3VecEnv(2, scenario="churn", n_requests=12, load=1.5)
+    env.seed(3)
+    settings = {"n_steps": 40, "batch_size": 80, "n_epochs": 1, "gamma": 0.9, "learning_rate": 0.0, "device": "cpu"}
+    model = MaskablePPO("MlpPolicy", env, seed=0, **settings).learn(80)
+    kept = model.rollout_buffer  # (steps * worlds, ...) after learning, one world after the other
+    obs, masks = kept.observations.reshape(2, 40, *env.observation_space.shape), kept.action_masks.reshape(2, 40, -1)
+    choices, rewards = kept.actions.reshape(2, 40), kept.rewards
+    assert np.array_equal(obs[:, :, :, LEGAL], masks) and masks.any(axis=2).all()
+    ends = 0
+    for b in range(2):
+        one = single("churn", n_requests=12, load=1.5)
+        expected, _ = one.reset(seed=env.reset_infos[b]["seed"])
+        for t in range(40):
+            assert np.array_equal(obs[b, t], expected), "not what the choice was made on"
+            expected, reward, _, truncated, _ = one.step(int(choices[b, t]))
+            if truncated:
+                ends += 1
+                assert t == 39 or kept.episode_starts[t + 1, b]
+                reward += 0.9 * model.policy.predict_values(model.policy.obs_to_tensor(expected)[0]).item()
+                expected, _ = one.reset()
+            assert rewards[t, b] == pytest.approx(reward, rel=1e-6)
+    assert ends >= 4
+
+
+class Chain(VecEnvWrapper):
+    """Every step earns 1 and looks the same, and the time limit is the only end: worth 1 / (1 - gamma)."""
+
+    def reset(self):
+        return np.zeros_like(self.venv.reset())
+
+    def step_wait(self):
+        obs, rewards, dones, infos = self.venv.step_wait()
+        for b in np.flatnonzero(dones):
+            infos[b]["terminal_observation"] = np.zeros_like(obs[b])
+        return np.zeros_like(obs), np.ones_like(rewards), dones, infos
+
+
+def test_fm03_a_time_limit_is_no_end_of_what_is_to_come():
+    env = Chain(SB3VecEnv(16, scenario="toy2", n_requests=4))
+    settings = {"n_steps": 32, "batch_size": 512, "n_epochs": 8, "learning_rate": 1e-2, "gamma": 0.8, "device": "cpu"}
+    model = MaskablePPO("MlpPolicy", env, seed=0, **settings).learn(16 * 32 * 15)
+    value = model.policy.predict_values(model.policy.obs_to_tensor(env.reset())[0])[0].item()
+    assert value == pytest.approx(5.0, rel=0.1)  # taken as an end, a limit of 4 steps could be worth 2.95 at most
+
+
+def test_fm09_masks_reach_the_policy_when_it_predicts():
+    env = SB3VecEnv(8, scenario="stationary", queue_capacity=0, load=3.0)
+    env.seed(0)
+    obs = env.reset()
+    model = MaskablePPO("MlpPolicy", env, seed=0, device="cpu")
+    closed = 0
+    for _ in range(150):
+        masks = get_action_masks(env)
+        closed += int((~masks).sum())
+        actions, _ = model.predict(obs, action_masks=masks)
+        obs, *_ = env.step(actions)  # an illegal one would raise
+    assert closed > 1000
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_wrappers_and_files_of_stable_baselines3(flatten, tmp_path):
+    def make(**more):
+        return VecNormalize(VecMonitor(SB3VecEnv(3, scenario="stationary", n_requests=10, flatten=flatten, **more)))
+
+    env = make()
+    model = MaskablePPO("MlpPolicy", env, n_steps=16, batch_size=48, n_epochs=1, seed=1, device="cpu").learn(96)
+    model.save(tmp_path / "model.zip")
+    env.save(str(tmp_path / "scales.pkl"))
+    again = VecNormalize.load(str(tmp_path / "scales.pkl"), make().venv)
+    env.seed(4), again.seed(4)
+    obs = env.reset()
+    assert isinstance(model.rollout_buffer, MaskableRolloutBuffer) and np.array_equal(obs, again.reset())
+    loaded = MaskablePPO.load(tmp_path / "model.zip", env=again)
+    masks = get_action_masks(env)
+    chosen = [m.predict(obs, deterministic=True, action_masks=masks)[0] for m in (model, loaded)]
+    assert np.array_equal(*chosen)
+    loaded.learn(48)
+    with pytest.raises(ValueError, match="spaces do not match"):
+        MaskablePPO.load(tmp_path / "model.zip", env=make(n_nodes=5))
+
+
+def test_the_single_environment_under_monitor_and_action_masker():
+    env = ActionMasker(Monitor(single("toy2", n_requests=8)), lambda env: env.unwrapped.action_masks())
+    model = MaskablePPO("MlpPolicy", env, n_steps=32, batch_size=32, n_epochs=1, seed=0, device="cpu").learn(64)
+    assert [episode["l"] for episode in model.ep_info_buffer] == [8] * 8
+
+
+def test_dqn_learns_where_illegal_means_decline():
+    env = SB3VecEnv(4, scenario="stationary", n_requests=10, queue_capacity=0, load=2.0, illegal="decline")
+    model = DQN("MlpPolicy", env, learning_starts=40, buffer_size=500, train_freq=4, seed=0, device="cpu").learn(400)
+    kept = model.replay_buffer
+    assert kept.timeouts.sum() == kept.dones.sum() >= 8  # no end of an episode is an end of what is to come
+    rows = kept.observations[: kept.pos, :, :, LEGAL], kept.actions[: kept.pos]
+    assert not np.take_along_axis(rows[0], rows[1], axis=2).all(), "nothing illegal was tried"
+
+
+def test_recurrent_ppo_has_no_masks_and_plays_where_illegal_means_decline():
+    env = SB3VecEnv(2, scenario="churn", n_requests=15, queue_capacity=0, load=2.0, illegal="decline", flatten=True)
+    model = RecurrentPPO("MlpLstmPolicy", env, n_steps=25, batch_size=50, n_epochs=1, seed=0, device="cpu").learn(100)
+    obs, memory, begun = env.reset(), None, np.ones(2, bool)
+    for _ in range(100):
+        actions, memory = model.predict(obs, memory, begun)
+        obs, _, begun, _ = env.step(actions)
+    assert model.num_timesteps == 100

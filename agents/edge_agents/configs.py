@@ -77,6 +77,33 @@ class DQNConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaskablePPOConfig:
+    """Of `MaskablePPOLearner`.
+
+    Raises:
+        EdgeGymInputError: A value of another type, or out of range.
+    """
+
+    total_steps: int = number(2_000_000, 1, 1e12, "decisions", "at which the learning rate has reached its end")
+    rollout_steps: int = number(64, 1, 100_000, "decisions", "of each world between two updates")
+    horizon_s: float = number(30.0, 0.0, 1e9, "s", _HORIZON, low_open=True)
+    gae_lambda: float = number(0.95, 0.0, 1.0, "", "generalised advantage estimation: 0 trusts the value, 1 the return")
+    learning_rate: float = number(3e-4, 0.0, 1.0, "", "of Adam at the start")
+    final_rate: float = number(0.05, 0.0, 1.0, "", "share of the learning rate that is left at the end")
+    epochs: int = number(2, 1, 1000, "", "how often every decision of a rollout is learned from")
+    minibatch: int = number(2048, 2, 1e9, "decisions", "in one step of the optimiser")
+    clip: float = number(0.2, 0.0, 10.0, "", "by how much the ratio of probabilities may gain", low_open=True)
+    value_weight: float = number(0.5, 0.0, 1e6, "", "of the value's loss (squares)")
+    entropy_weight: float = number(0.005, 0.0, 1e6, "", "of the bonus for staying undecided")
+    max_gradient_norm: float = number(0.5, 0.0, 1e9, "", "longer gradients are cut to this", low_open=True)
+    target_kl: float = number(0.0, 0.0, 1e9, "nats", "an update ends when the policy has moved so far; 0: never")
+    reward_scale: float = number(0.0, 0.0, 1e12, "", "what rewards are divided by; 0: found in the first rollout")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImitationConfig:
     """Of `Imitation`.
 

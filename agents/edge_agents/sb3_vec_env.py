@@ -10,13 +10,20 @@ from gymnasium.spaces import Box
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
 
 from edge_gym.envs.vector import EdgeVectorEnv
+from edge_gym.kernel.step import STEP
+from edge_gym.kernel.tables import OUTCOME
 
 
 class SB3VecEnv(VecEnv):
     """B worlds for Stable-Baselines3, stepped by one compiled call. Every episode ends by truncation.
 
     An `info` is empty but at the end of an episode, when it holds `terminal_observation`, `TimeLimit.truncated` and
-    `seed` (of the episode that ended). `MaskablePPO` finds `action_masks`; other algorithms need `illegal="decline"`.
+    `seed` (of the episode that ended); the empty ones are the same objects again in the next step. `MaskablePPO` finds
+    `action_masks`. Algorithms without masks need `illegal="decline"`: PPO, DQN, and `RecurrentPPO`, for which nobody has
+    written masks.
+
+    It steps the worlds as the native environment does, but does not make the `info` of the latter (which few worlds
+    and many messages make as dear as half a step: `scripts/benchmark_sb3.py`).
 
     Args:
         num_envs: B, at least 1.
@@ -35,6 +42,8 @@ class SB3VecEnv(VecEnv):
         self._shape = (self.env.num_envs, *space.low.shape)
         self._actions = np.zeros(self.env.num_envs, np.int64)
         self._seed: int | None = None
+        self._out = np.zeros(self.env.num_envs, OUTCOME)
+        self._empty: list[dict[str, Any]] = [{} for _ in range(self.env.num_envs)]
         super().__init__(self.env.num_envs, space, self.env.single_action_space)
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
@@ -59,16 +68,23 @@ class SB3VecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """One decision in every world; rows that end begin their next episode at once."""
-        obs, reward, terminated, truncated, info = self.env.step(self._actions)
-        done = terminated | truncated
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        for b in np.flatnonzero(done):
-            infos[b] = {
-                "terminal_observation": info["final_obs"][b].reshape(self._shape[1:]).copy(),
-                "TimeLimit.truncated": bool(truncated[b] and not terminated[b]),
-                "seed": int(info["final_info"]["seed"][b]),
-            }
-        return obs.reshape(self._shape), reward.astype(np.float32), done, infos
+        batch = self.env.batch
+        batch.order["action"], _ = self.env.check_actions(self._actions)
+        batch.order["todo"] = STEP
+        obs = self.env.next_obs()
+        out = batch.run(obs, self._out)
+        done = out["done"] == 1
+        if any(self._empty):  # somebody wrote into one: what was written belongs to the step before
+            self._empty = [{} for _ in range(self.num_envs)]
+        infos = self._empty.copy()
+        if done.any():
+            ended = np.flatnonzero(done).tolist()
+            last = obs[done].reshape(len(ended), *self._shape[1:])
+            for b, terminal, seed in zip(ended, last, out["seed"][done].tolist(), strict=True):
+                infos[b] = {"terminal_observation": terminal, "TimeLimit.truncated": True, "seed": seed}
+            batch.episodes[done] += 1
+            batch.reset(done, obs)
+        return obs.reshape(self._shape), out["reward"].astype(np.float32), done, infos
 
     def action_masks(self) -> np.ndarray:
         """(B, A) bool, the choices that are legal now."""

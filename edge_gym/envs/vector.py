@@ -87,7 +87,7 @@ class EdgeVectorEnv(VectorEnv):
         self._refuse_closed()
         which = check_reset_options(options, self.num_envs, self._begun)
         self._plant(seed, which)
-        obs = self._next_obs()
+        obs = self.next_obs()
         out = self.batch.reset(which, obs)
         if not which.all():
             self.batch.observe(~which, obs)
@@ -112,14 +112,9 @@ class EdgeVectorEnv(VectorEnv):
             ResetNeeded: `reset` has not been called.
             EpisodeOver: A row is over and the mode is "disabled".
         """
-        self._refuse_closed()
-        if not self._begun.all():
-            raise ResetNeeded("call reset() before step()")
+        choices, invalid = self.check_actions(actions)
         over = self._done
-        if self._mode is AutoresetMode.DISABLED and over.any():
-            raise EpisodeOver(f"row {int(over.argmax())} is over: reset it with options={{'reset_mask': ...}}")
-        choices, invalid = self._check_actions(actions, over)
-        out = self.batch.step(choices, over, self._next_obs())
+        out = self.batch.step(choices, over, self.next_obs())
         extra: dict[str, Any] = {}
         time_s, seed = out.time_s, out.seed
         begins = over
@@ -136,6 +131,54 @@ class EdgeVectorEnv(VectorEnv):
         if self.illegal == "decline":
             info["invalid_action"], info["_invalid_action"] = invalid, self._all
         return out.obs, out.reward, np.zeros(self.num_envs, bool), out.done.copy(), info
+
+    def check_actions(self, actions: Any) -> tuple[np.ndarray, np.ndarray]:
+        """What `step` checks before anything changes; for views that step `batch` themselves.
+
+        Args:
+            actions: As for `step`.
+
+        Returns:
+            Choices (B,) int64, all legal, and which of the actions were not: (B,) bool.
+
+        Raises:
+            InvalidAction, ResetNeeded, EpisodeOver, ClosedEnv: As `step`.
+        """
+        self._refuse_closed()
+        if not self._begun.all():
+            raise ResetNeeded("call reset() before step()")
+        over = self._done
+        if self._mode is AutoresetMode.DISABLED and over.any():
+            raise EpisodeOver(f"row {int(over.argmax())} is over: reset it with options={{'reset_mask': ...}}")
+        try:
+            choices = np.asarray(actions)
+        except (ValueError, TypeError):
+            choices = np.array(None)
+        if choices.shape != (self.num_envs,) or choices.dtype.kind not in "iu":
+            shown = f"{type(actions).__name__} of shape {choices.shape} and dtype {choices.dtype}"
+            raise InvalidAction(f"actions = {shown}: must be {self.num_envs} integers in {self.single_action_space}")
+        choices = choices.astype(np.int64)
+        if over.any():
+            choices[over] = self.batch.noop
+        outside = (choices < 0) | (choices >= self.batch.mask.shape[1])
+        if outside.any():
+            b = int(outside.argmax())
+            raise InvalidAction(f"actions[{b}] = {choices[b]}: must be in {self.single_action_space}")
+        invalid = ~self.batch.mask[self._rows, choices] & ~over
+        if invalid.any():
+            if self.illegal == "raise":
+                b = int(invalid.argmax())
+                legal = np.flatnonzero(self.batch.mask[b]).tolist()
+                raise InvalidAction(f"actions[{b}] = {choices[b]}: is masked out; legal now: {clear(legal)}")
+            choices[invalid] = self.batch.noop
+        return choices, invalid
+
+    def next_obs(self) -> np.ndarray:
+        """Where the next observations go: a fresh (B, N + 1, F) array or, with `copy=False`, the older of two."""
+        if self.copy:
+            return self.batch.empty_obs()
+        self._buffers.reverse()
+        return self._buffers[0]
 
     def action_masks(self) -> np.ndarray:
         """(B, A) bool, the choices that are legal now."""
@@ -195,37 +238,6 @@ class EdgeVectorEnv(VectorEnv):
 
     def _fresh(self) -> int:
         return int(self.np_random.integers(2**63))
-
-    def _check_actions(self, actions: Any, over: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Choices as (B,) int64 and which were illegal; refuses before anything changes."""
-        try:
-            choices = np.asarray(actions)
-        except (ValueError, TypeError):
-            choices = np.array(None)
-        if choices.shape != (self.num_envs,) or choices.dtype.kind not in "iu":
-            shown = f"{type(actions).__name__} of shape {choices.shape} and dtype {choices.dtype}"
-            raise InvalidAction(f"actions = {shown}: must be {self.num_envs} integers in {self.single_action_space}")
-        choices = choices.astype(np.int64)
-        if over.any():
-            choices[over] = self.batch.noop
-        outside = (choices < 0) | (choices >= self.batch.mask.shape[1])
-        if outside.any():
-            b = int(outside.argmax())
-            raise InvalidAction(f"actions[{b}] = {choices[b]}: must be in {self.single_action_space}")
-        invalid = ~self.batch.mask[self._rows, choices] & ~over
-        if invalid.any():
-            if self.illegal == "raise":
-                b = int(invalid.argmax())
-                legal = np.flatnonzero(self.batch.mask[b]).tolist()
-                raise InvalidAction(f"actions[{b}] = {choices[b]}: is masked out; legal now: {clear(legal)}")
-            choices[invalid] = self.batch.noop
-        return choices, invalid
-
-    def _next_obs(self) -> np.ndarray:
-        if self.copy:
-            return self.batch.empty_obs()
-        self._buffers.reverse()
-        return self._buffers[0]
 
     def _final(self, out: Outcome) -> dict[str, Any]:
         """What SAME_STEP adds: the last observation and info of the rows that are over."""

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Five trainings of the routing controller, two at a time: bash scripts/train_routing.sh [STEPS] [SEEDS]
 # One takes about 15 minutes of one core; checkpoints are left in runs/train/routing-SEED. Resumable: what is finished is skipped.
-steps=${1:-4000000}
+steps=${1:-2500000}
 seeds=${2:-"0 1 2 3 4"}
 train() {
     folder=runs/train/routing-$1

@@ -111,7 +111,7 @@ class ImitationConfig:
         EdgeGymInputError: A value of another type, or out of range.
     """
 
-    total_steps: int = number(4_000_000, 1, 1e12, "decisions", "at which the learning rate has reached its end")
+    total_steps: int = number(2_500_000, 1, 1e12, "decisions", "at which the learning rate has reached its end")
     teacher: str = text("oracle_costs", "who is learned from: oracle_costs (routing), or the name of a policy")
     weight: float = number(6.0, 0.0, 1e6, "", "of the delay inflicted on others, for oracle_costs")
     loss: str = choice("regret", ("regret", "choice"), "expected cost above the least, or cross-entropy with the best")

@@ -153,7 +153,7 @@ def each(cell: Figures) -> str:
 
 
 def significance(found: dict[str, Figures]) -> list[str]:
-    """Against the best of the others in each cell: the difference, and what Holm's method leaves of its significance."""
+    """Against the best of the others in each cell: the difference, and its significance after Holm."""
     lines = [
         "",
         "| cell | best of the others | learned over it | 95 % interval | p (Holm, all others) |",

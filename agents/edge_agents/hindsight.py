@@ -95,7 +95,7 @@ class Hindsight(Imitation):
 
     def __init__(self, config: HindsightConfig, network: RowNetwork, worlds: Worlds, seed: int) -> None:
         super().__init__(config, network, worlds, seed)
-        self.config: HindsightConfig = config
+        self.how = config
         self._memories = [Memory(batch, config.ahead) for batch in worlds.batches]
 
     def _collect(self) -> float:
@@ -104,7 +104,7 @@ class Hindsight(Imitation):
         Returns:
             Mean regret of the network's best choices; later how much worse its second-best choices are.
         """
-        config, worlds, kept = self.config, self.worlds, []
+        config, worlds, kept = self.how, self.worlds, []
         if self._is_taught():
             return super()._collect()
         for memory in self._memories:
@@ -125,16 +125,16 @@ class Hindsight(Imitation):
 
     def _is_taught(self) -> bool:
         """Whether this is the first part of the training."""
-        return self.env_steps < self.config.taught * self.config.total_steps
+        return self.env_steps < self.how.taught * self.how.total_steps
 
     def _descents(self) -> int:
-        return super()._descents() if self._is_taught() else self.config.trials
+        return super()._descents() if self._is_taught() else self.how.trials
 
     def _try(self, since: int, moments: list, obs: np.ndarray, mask: np.ndarray, tried: np.ndarray) -> float:
         parts = zip(self._memories, moments, self.worlds.parts, strict=True)
-        follow = bool(self.rng.random() < self.config.follow)
+        follow = bool(self.rng.random() < self.how.follow)
         cost = np.concatenate([m.costs(moment, since, tried[part], follow) for m, moment, part in parts])
-        limit = self.config.most_regret
+        limit = self.how.most_regret
         gain = np.clip(cost - cost[:, :1], -limit, limit)
         full = np.full(mask.shape, np.nan)
         rows, columns = np.nonzero(tried >= 0)
@@ -144,7 +144,7 @@ class Hindsight(Imitation):
 
     def _proposed(self, logits: np.ndarray, made: np.ndarray) -> np.ndarray:
         """(B, K) choices to try: what was done, the best others, and some drawn; -1 where there are no more."""
-        config, mask = self.config, self.worlds.mask
+        config, mask = self.how, self.worlds.mask
         rows = np.arange(len(made))[:, None]
         score = np.where(mask, logits, -np.inf)
         score[rows[:, 0], made] = np.inf

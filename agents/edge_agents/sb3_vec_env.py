@@ -19,8 +19,7 @@ class SB3VecEnv(VecEnv):
 
     An `info` is empty but at the end of an episode, when it holds `terminal_observation`, `TimeLimit.truncated` and
     `seed` (of the episode that ended); the empty ones are the same objects again in the next step. `MaskablePPO` finds
-    `action_masks`. Algorithms without masks need `illegal="decline"`: PPO, DQN, and `RecurrentPPO`, for which nobody has
-    written masks.
+    `action_masks`. Algorithms without masks need `illegal="decline"`: PPO, DQN, and `RecurrentPPO`.
 
     It steps the worlds as the native environment does, but does not make the `info` of the latter (which few worlds
     and many messages make as dear as half a step: `scripts/benchmark_sb3.py`).

@@ -140,7 +140,8 @@ class Hindsight(Imitation):
         rows, columns = np.nonzero(tried >= 0)
         full[rows, tried[rows, columns]] = gain[rows, columns]
         self._keep(obs, mask, full, np.flatnonzero((tried >= 0).sum(1) > 1))
-        return float(gain[:, 1][tried[:, 1] >= 0].mean())
+        second = gain[tried[:, 1] >= 0, 1]
+        return float(second.sum() / max(len(second), 1))
 
     def _proposed(self, logits: np.ndarray, made: np.ndarray) -> np.ndarray:
         """(B, K) choices to try: what was done, the best others, and some drawn; -1 where there are no more."""

@@ -103,6 +103,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "distance_mdp": "edge_baselines.agents.movers_tuned:distance_mdp",
     "lyapunov": "edge_baselines.agents.movers_tuned:lyapunov",
     "horizon_milp": "edge_baselines.agents.movers_tuned:horizon_milp",
+    "wary": "edge_baselines.agents.wary:Wary",
     "sect_blind": "edge_baselines.sect:SectBlind",
     "sect_static": "edge_baselines.sect:SectStatic",
     "sect_ewma": "edge_baselines.tuned:sect_ewma",
@@ -144,6 +145,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "oracle": "edge_baselines.oracle:Oracle",
     "lookahead": "edge_baselines.lookahead:Lookahead",
     "learned": "edge_agents.learned:Learned",
+    "learned_migration": "edge_agents.learned:learned_migration",
 }
 
 

@@ -2,6 +2,7 @@
 
 python scripts/movers_table.py                          all of them, and the bound
 python scripts/movers_table.py --policies never,myopic  some of them
+python scripts/movers_table.py --against myopic         each beside this one on the same worlds, with its 95 % interval
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from edge_baselines.agents.movers_tuned import CLASSES
 
 import edge_gym
 from edge_gym.evaluation.results import Results
+from edge_gym.evaluation.stats import ratio_interval
 
 SCENARIOS = "commute-16,roam-24,failing-16"
 POLICIES = ",".join(["never", "always_follow", "random", "myopic", *CLASSES])
@@ -37,21 +39,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--policies", default=POLICIES, help=f"by commas (default {POLICIES})")
     parser.add_argument("--seed", type=int, default=1000, help="first seed of the worlds (default 1000)")
     parser.add_argument("--episodes", type=int, default=20, help="worlds of each scenario (default 20)")
+    parser.add_argument("--against", default="", help="a policy to compare the returns with, on the same worlds")
     options = parser.parse_args(arguments)
     seeds = range(options.seed, options.seed + options.episodes)
-    print("| scenario | policy |", " | ".join(FIGURES), "| return / bound | latency / bound | ms a decision |")
-    print("|---" * (len(FIGURES) + 5) + "|")
+    heads = [*FIGURES, "return / bound", "latency / bound", "ping-pong % of moves", "ms a decision"]
+    heads += [f"return / {options.against} [95 %]"] if options.against else []
+    print("| scenario | policy |", " | ".join(heads), "|")
+    print("|---" * (len(heads) + 2) + "|")
     for scenario in options.scenarios.split(","):
         least = _means(edge_gym.evaluate([BOUND], "migration", scenario, seeds))
         print(f"| {scenario} | {BOUND} | {least['return']:.0f} | {least['latency_mean_s']:.4f} |", flush=True)
+        other = edge_gym.evaluate([options.against], "migration", scenario, seeds) if options.against else None
         for policy in options.policies.split(","):
             found = edge_gym.evaluate([policy], "migration", scenario, seeds)
             mean = _means(found)
             cells = [f"{mean[name] * factor:.{digits}f}" for name, factor, digits in FIGURES.values()]
             cells += [f"{mean[name] / least[name]:.3f}" for name in ("return", "latency_mean_s")]
             decision_us = found.summary()["rows"][0]["metrics"]["decision_us"]["mean"]
-            print(f"| {scenario} | {policy} |", " | ".join([*cells, f"{decision_us / 1e3:.2f}"]), "|", flush=True)
+            cells += [
+                f"{100.0 * mean['agents.ping_pongs'] / max(mean['agents.moves'], 1.0):.1f}",
+                f"{decision_us / 1e3:.3f}",
+            ]
+            cells += [_beside(found, other)] if other else []
+            print(f"| {scenario} | {policy} |", " | ".join(cells), "|", flush=True)
     return 0
+
+
+def _beside(found: Results, other: Results) -> str:
+    """Ratio of the mean returns (costs: below 1 is better) with its paired bootstrap interval."""
+    mine, theirs = (np.array([row["return"] for row in results.rows]) for results in (found, other))
+    interval = ratio_interval(-mine[None], -theirs)
+    return f"{interval.value[0]:.4f} [{interval.low[0]:.4f}, {interval.high[0]:.4f}]"
 
 
 def _means(results: Results) -> dict[str, float]:

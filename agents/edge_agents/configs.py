@@ -116,7 +116,8 @@ class ImitationConfig:
     weight: float = number(6.0, 0.0, 1e6, "", "of the delay inflicted on others, for oracle_costs")
     loss: str = choice("regret", ("regret", "choice"), "expected cost above the least, or cross-entropy with the best")
     most_regret: float = number(60.0, 0.0, 1e9, "cost", "larger differences of cost count as this", low_open=True)
-    steps: int = number(8, 1, 100_000, "decisions", "of every world in an update")
+    steps: int = number(8, 1, 100_000, "decisions", "of every world in an update about which the teacher is asked")
+    every: int = number(1, 1, 100_000, "decisions", "from one of these to the next: more where the teacher is slow")
     keep: int = number(60_000, 1, 1e9, "samples", "that are kept: those of the last updates")
     minibatch: int = number(1024, 1, 1e9, "samples", "of a step of the optimiser")
     minibatches: int = number(8, 1, 100_000, "", "steps of the optimiser in an update")
@@ -136,7 +137,7 @@ class HindsightConfig(ImitationConfig):
 
     taught: float = number(0.15, 0.0, 1.0, "", "share of the training in which the teacher is learned from")
     ahead: int = number(150, 1, 100_000, "requests", "that arrive in a trial before the world empties")
-    every: int = number(3, 1, 100_000, "decisions", "between two moments that are remembered")
+    apart: int = number(3, 1, 100_000, "decisions", "from one moment that is remembered to the next")
     moments: int = number(48, 1, 100_000, "", "that are remembered in an update")
     trials: int = number(64, 1, 100_000, "", "steps of the optimiser in an update of the second part")
     best: int = number(3, 1, 1000, "choices", "that are tried: those that the network likes best")

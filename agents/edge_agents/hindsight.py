@@ -109,12 +109,12 @@ class Hindsight(Imitation):
             return super()._collect()
         for memory in self._memories:
             memory.forget()
-        for t in range(config.every * config.moments + config.ahead):
+        for t in range(config.apart * config.moments + config.ahead):
             with torch.inference_mode():
                 logits = self.network(torch.from_numpy(worlds.obs), torch.from_numpy(worlds.mask)).logits.numpy()
             best = logits.argmax(1)
             actions = self._choose(logits, best, np.zeros(0))
-            if t % config.every == 0 and t < config.every * config.moments:
+            if t % config.apart == 0 and t < config.apart * config.moments:
                 moments = [memory.moment() for memory in self._memories]
                 kept.append((t, moments, worlds.obs.copy(), worlds.mask.copy(), self._proposed(logits, actions)))
             for memory, part in zip(self._memories, worlds.parts, strict=True):

@@ -70,6 +70,8 @@ class Imitation:
         """Fill the buffer; returns the mean regret of the learner's best choices."""
         worlds, config, regrets = self.worlds, self.config, []
         for _ in range(config.steps):
+            for _ in range(config.every - 1):
+                self._play_on()
             costs = np.full(worlds.mask.shape, np.nan)
             for k, (batch, part) in enumerate(zip(worlds.batches, worlds.parts, strict=True)):
                 rows = batch.world.n_nodes + 1
@@ -84,6 +86,15 @@ class Imitation:
             self.env_steps += worlds.n_worlds
         return float(np.mean(regrets))
 
+    def _play_on(self) -> None:
+        """One decision of every world that nobody learns from."""
+        worlds = self.worlds
+        with torch.inference_mode():
+            logits = self.network(torch.from_numpy(worlds.obs), torch.from_numpy(worlds.mask)).logits.numpy()
+        step = worlds.step(self._choose(logits, logits.argmax(1), np.full(worlds.mask.shape, np.nan)))
+        self._begun |= step.done
+        self.env_steps += worlds.n_worlds
+
     def _choose(self, logits: np.ndarray, best: np.ndarray, costs: np.ndarray) -> np.ndarray:
         """(B,) what is done: the teacher's best, a draw from the scores, or the learner's best."""
         config, rng = self.config, self.rng
@@ -93,7 +104,8 @@ class Imitation:
         if not guided:
             return choice
         taught = np.where(np.isnan(costs), np.inf, costs).argmin(1)
-        return np.where(rng.random(len(best)) < guided, taught, choice)
+        told = ~np.isnan(costs).all(1)
+        return np.where(told & (rng.random(len(best)) < guided), taught, choice)
 
     def _store(self, costs: np.ndarray, best: np.ndarray) -> float:
         """Keep the samples in which there was something to choose."""

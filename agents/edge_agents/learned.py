@@ -80,3 +80,6 @@ def shipped(name: str, what: str) -> Callable[[], Learned]:
 
     make.__name__, make.__doc__ = name, what
     return make
+
+
+learned_migration = shipped("learned_migration", "A network taught by the ant colony for the agents of one user.")

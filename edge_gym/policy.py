@@ -146,6 +146,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "lookahead": "edge_baselines.lookahead:Lookahead",
     "learned": "edge_agents.learned:Learned",
     "learned_migration": "edge_agents.learned:learned_migration",
+    "learned_meta": "edge_agents.learned:learned_meta",
 }
 
 

@@ -101,3 +101,15 @@ def test_speed_of_decisions(capsys):
     rows = page_rows(capsys.readouterr().out)
     assert [row[0].strip("`") for row in rows] == [kind for kind in script.KINDS for _ in range(2)]
     assert all(float(cell) > 0 for row in rows for cell in row[1:])
+
+
+def test_placement_gap():
+    """Nobody is better than the reference; the median and the largest of one problem are its gap."""
+    script = load("placement_gap")
+    rows = script.table("metro-16", ["random", "greedy"], range(500, 501), 0.0)
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert [row[0] for row in cells] == ["`random`", "`greedy`"]
+    worse, better = (float(row[1].split()[0]) for row in cells)
+    assert worse > better >= 0.0
+    for row in cells:
+        assert row[1].split()[0] == row[2] == row[3]

@@ -74,6 +74,18 @@ ALGORITHMS: dict[str, Algorithm] = {
         networks=_FLAT,
         summary="the same, then from what other choices would have led to; routing only",
     ),
+    "placement_hindsight": Algorithm(
+        learner="edge_agents.placement_hindsight:PlacementHindsight",
+        config="edge_agents.configs:PlacementHindsightConfig",
+        networks=("deepsets", "attention"),
+        summary="placement, from what every other choice would have cost",
+    ),
+    "evolution": Algorithm(
+        learner="edge_agents.evolution:Evolution",
+        config="edge_agents.configs:EvolutionConfig",
+        networks=_FLAT,
+        summary="evolution strategies: perturbed copies of the network in the same worlds, ranked by their returns",
+    ),
 }
 
 

@@ -77,6 +77,24 @@ class DQNConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvolutionConfig:
+    """Of `Evolution`; how many copies of the network are compared is the size of a group of worlds.
+
+    Raises:
+        EdgeGymInputError: A value of another type, or out of range.
+    """
+
+    total_steps: int = number(1_000_000, 1, 1e12, "decisions", "at which the learning rate has reached its end")
+    sigma: float = number(0.05, 0.0, 100.0, "", "standard deviation of the perturbation of each weight", low_open=True)
+    learning_rate: float = number(0.01, 0.0, 10.0, "", "of Adam at the start")
+    final_rate: float = number(0.1, 0.0, 1.0, "", "share of the learning rate that is left at the end")
+    most_steps: int = number(10_000, 1, 1e9, "decisions", "of each world in an update, where its episode is longer")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MaskablePPOConfig:
     """Of `MaskablePPOLearner`.
 
@@ -124,7 +142,9 @@ class ImitationConfig:
     learning_rate: float = number(1e-3, 0.0, 1.0, "", "of Adam at the start; it falls along a half cosine")
     final_rate: float = number(0.02, 0.0, 1.0, "", "share of the learning rate that is left at the end")
     explore: float = number(0.3, 0.0, 1.0, "", "share of the learner's decisions drawn from its scores, not its best")
-    guided: float = number(0.0, 0.0, 1.0, "", "share of the teacher's decisions at the start; none from half-way on")
+    guided: float = number(0.0, 0.0, 1.0, "", "share of decisions that the teacher takes at the start")
+    guided_until: float = number(0.5, 0.0, 1e9, "", "share of the training at which it has fallen to 0", low_open=True)
+    sharpness: float = number(1.0, 0.0, 1e6, "", "of scores, before choices are drawn by them", low_open=True)
     max_gradient_norm: float = number(1.0, 0.0, 1e9, "", "longer gradients are cut to this", low_open=True)
 
     def __post_init__(self) -> None:
@@ -143,3 +163,20 @@ class HindsightConfig(ImitationConfig):
     best: int = number(3, 1, 1000, "choices", "that are tried: those that the network likes best")
     random: int = number(1, 0, 1000, "choices", "that are tried too: drawn from the legal ones")
     follow: float = number(0.5, 0.0, 1.0, "", "share of trials whose later decisions stay as they were made")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementHindsightConfig(ImitationConfig):
+    """Of `PlacementHindsight`, beside those of `Imitation`; a cost of 1 is that of an average agent."""
+
+    total_steps: int = number(400_000, 1, 1e12, "decisions", "at which the learning rate has reached its end")
+    teacher: str = choice("", ("",), "nobody: costs are known afterwards")
+    most_regret: float = number(3.0, 0.0, 1e9, "cost", "larger differences of cost count as this", low_open=True)
+    steps: int = number(40, 1, 100_000, "decisions", "of every world in an update")
+    keep: int = number(20_000, 1, 1e9, "samples", "that are kept: those of the last updates")
+    minibatch: int = number(256, 1, 1e9, "samples", "of a step of the optimiser")
+    minibatches: int = number(48, 1, 100_000, "", "steps of the optimiser in an update")
+    learning_rate: float = number(2e-3, 0.0, 1.0, "", "of Adam at the start; it falls along a half cosine")
+    explore: float = number(0.25, 0.0, 1.0, "", "share of the learner's decisions drawn from its scores, not its best")
+    sharpness: float = number(20.0, 0.0, 1e6, "", "of scores, before choices are drawn by them", low_open=True)
+    n_rounds: int = number(1, 0, 1000, "", "how often those who came later are looked at again beside a choice")

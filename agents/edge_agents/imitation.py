@@ -98,9 +98,9 @@ class Imitation:
     def _choose(self, logits: np.ndarray, best: np.ndarray, costs: np.ndarray) -> np.ndarray:
         """(B,) what is done: the teacher's best, a draw from the scores, or the learner's best."""
         config, rng = self.config, self.rng
-        drawn = (logits + rng.gumbel(size=logits.shape)).argmax(1)
+        drawn = (config.sharpness * logits + rng.gumbel(size=logits.shape)).argmax(1)
         choice = np.where(rng.random(len(best)) < config.explore, drawn, best)
-        guided = config.guided * max(0.0, 1.0 - 2.0 * self.env_steps / config.total_steps)
+        guided = config.guided * max(0.0, 1.0 - self.env_steps / config.total_steps / config.guided_until)
         if not guided:
             return choice
         taught = np.where(np.isnan(costs), np.inf, costs).argmin(1)
@@ -126,7 +126,7 @@ class Imitation:
     def _learn(self) -> float:
         rows = torch.from_numpy(self.rng.integers(0, self._held, self.config.minibatch))
         logits = self.network(self._obs[rows], self._mask[rows]).logits
-        loss = loss_of(logits, self._cost[rows], self.config.loss)
+        loss = loss_of(self.config.sharpness * logits, self._cost[rows], self.config.loss)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_gradient_norm)

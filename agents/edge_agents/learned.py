@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_agents.checkpoint import MAX_BYTES, decode
 from edge_agents.forward_numpy import KINDS
+from edge_agents.worlds import WAKE_S
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.files import read_bytes
 from edge_gym.policy import Context
@@ -30,6 +31,7 @@ class Learned:
         tasks: The task it decides.
         identity: A hash of the file.
         wants_links: Whether it needs `Context.links`.
+        wake_s: As a controller of the fast path it is asked at least this often; else 0.
         about: What is known of its training.
 
     Raises:
@@ -46,6 +48,7 @@ class Learned:
         spec, n_given = checkpoint.spec, len(get_task(checkpoint.task).columns)
         self.wants_links = spec.kind == "graph"
         self._forward = KINDS[spec.kind](spec, checkpoint.tensors, checkpoint.columns, n_given)
+        self.wake_s = WAKE_S if get_task(checkpoint.task).control else 0.0
         self._memory: np.ndarray | None = None
 
     def reset(self, n_envs: int, seed: int) -> None:
@@ -83,3 +86,4 @@ def shipped(name: str, what: str) -> Callable[[], Learned]:
 
 
 learned_migration = shipped("learned_migration", "A network taught by the ant colony for the agents of one user.")
+learned_meta = shipped("learned_meta", "A learned controller of the fast path: cloned from e3_rules, then evolved.")

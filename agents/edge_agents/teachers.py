@@ -13,6 +13,7 @@ from edge_gym.envs.batch import Batch
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.policy import Context, is_privileged, make_policy
 from edge_gym.privileged import Privileged
+from edge_gym.surface import Surface
 
 UNKNOWN = np.nan
 
@@ -62,20 +63,26 @@ class PolicyChoices:
             policy.reset(batch.n_worlds, seed + k)
         privileged = is_privileged(self.policies[0])
         self._views = [Privileged(batch) if privileged else None for batch in worlds.batches]
+        self._surfaces = [Surface(batch) if batch.task.control else None for batch in worlds.batches]
+        self._asked_s = [np.zeros(batch.n_worlds) for batch in worlds.batches]
         self._agencies = [Agency(batch) if batch.task.asks else None for batch in worlds.batches]
 
     def costs(self, k: int, batch: Batch, obs: np.ndarray, begun: np.ndarray) -> np.ndarray:
         """0 and 1."""
         rows, ended = batch.ended()
+        time_s = batch.time_s
+        dt_s = np.where(begun, 0.0, time_s - self._asked_s[k])
+        self._asked_s[k] = time_s
         context = Context(
-            time_s=batch.time_s,
-            dt_s=np.zeros(batch.n_worlds),
+            time_s=time_s,
+            dt_s=dt_s,
             begun=begun,
             active=np.ones(batch.n_worlds, bool),
             ended_row=rows,
             ended=ended,
             n_models=len(batch.world.params.model),
             events=[batch.events(b) for b in range(batch.n_worlds)],
+            surface=self._surfaces[k],
             agency=self._agencies[k],
             privileged=self._views[k],
         )

@@ -12,8 +12,10 @@ import numpy as np
 from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import resolve_task
 from edge_gym.envs.links import log_links
+from edge_gym.kernel.tables import SECOND
 from edge_gym.scenario import Scenario
 
+WAKE_S = 2.0  # a learned controller of the fast path is asked at least this often: it cannot say when it should be
 FIRST_SEED = 2**40  # those of training begin here; tuning and test seeds are small numbers
 
 
@@ -66,6 +68,7 @@ class Worlds:
         roots = np.random.default_rng([FIRST_SEED, seed]).integers(FIRST_SEED, 2**62, self.n_worlds // group)
         for batch, part in zip(self.batches, self.parts, strict=True):
             batch.roots[:] = np.repeat(roots, group)[part]
+            batch.order["wake_ns"] = int(WAKE_S * SECOND) if self.task.control else 0
 
     @cached_property
     def links(self) -> np.ndarray:
@@ -76,39 +79,43 @@ class Worlds:
             found[part, :own, :own] = log_links(batch.world)
         return found
 
-    def begin(self) -> None:
-        """Begin the first episode of every world."""
+    def begin(self, episode: int = 0) -> None:
+        """Begin that episode of every world, the first by default."""
         for k, batch in enumerate(self.batches):
-            batch.episodes[:] = 0
+            batch.episodes[:] = episode
             batch.reset(np.ones(batch.n_worlds, bool), self._rooms[k])
             self._show(k)
 
-    def step(self, actions: np.ndarray) -> Step:
+    def step(self, actions: np.ndarray, skip: np.ndarray | None = None) -> Step:
         """One decision in every world.
 
         Args:
             actions: (B,) int64, legal choices.
+            skip: (B,) bool, worlds that stand still instead, without a reward; None: no world does.
         """
+        skip = np.zeros(self.n_worlds, bool) if skip is None else skip
         numbers = range(len(self.batches))
         if self._pool is None:
             for k in numbers:
-                self.step_part(k, actions[self.parts[k]])
+                self.step_part(k, actions[self.parts[k]], skip[self.parts[k]])
         else:
-            list(self._pool.map(lambda k: self.step_part(k, actions[self.parts[k]]), numbers))
+            parts = self.parts
+            list(self._pool.map(lambda k: self.step_part(k, actions[parts[k]], skip[parts[k]]), numbers))
         return self._step
 
-    def step_part(self, k: int, actions: np.ndarray) -> Step:
+    def step_part(self, k: int, actions: np.ndarray, skip: np.ndarray | None = None) -> Step:
         """One decision in every world of part `k`; parts may be stepped at the same time.
 
         Args:
             k: Number of the part.
             actions: (B / parts,) int64, legal choices of its worlds.
+            skip: (B / parts,) bool, as in `step`.
 
         Returns:
             Of its worlds alone.
         """
         batch, part, room = self.batches[k], self.parts[k], self._rooms[k]
-        out = batch.step(actions, np.zeros(batch.n_worlds, bool), room)
+        out = batch.step(actions, np.zeros(batch.n_worlds, bool) if skip is None else skip, room)
         if out.done.any():
             batch.episodes[out.done] += 1
             batch.reset(out.done, room)

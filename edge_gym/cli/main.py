@@ -167,7 +167,7 @@ def _train_parser(subs: Any) -> Parser:
     add = parser.add_argument
     add("--task", default="routing", help="default: routing")
     add("--scenario", metavar="NAMES", help="presets or files, with commas between them (default: the task's own)")
-    add("--algo", default="ppo", metavar="NAME", help="ppo (default), recurrent_ppo, dqn, maskable_ppo, imitation")
+    add("--algo", default="ppo", metavar="NAME", help="default: ppo; docs/training.md says what there is")
     add("--network", metavar="KIND", help="deepsets, attention, graph, recurrent or mlp (default: the algorithm's)")
     add("--hidden", default="64", metavar="N", help="width of the network (default 64)")
     add("--seed", default="0", metavar="N", help="of everything that is drawn (default 0)")

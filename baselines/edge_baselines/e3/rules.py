@@ -112,6 +112,9 @@ class Rules:
             belief = self._beliefs[b]
             if belief is None or context.begun[b]:
                 belief = self._beliefs[b] = blank(len(surface.nodes))
+            if context.dt_s[b] > 0.0:  # somebody else may have ended its turn: a learner, whom it only advises
+                belief.calls.clear()
+                belief.planned = False
             if not belief.planned:
                 self.listen(belief, surface, context.events[b], context.time_s[b])
                 belief.calls.extend(self.plan(belief, surface, obs[b], context.time_s[b]))

@@ -120,7 +120,7 @@ class Attention(RowNetwork):
         batch, n_rows, hidden = first.shape
         shape = (batch, n_rows, self.spec.heads, hidden // self.spec.heads)
         query, key, worth = (part(first).view(shape).transpose(1, 2) for part in (self.query, self.key, self.worth))
-        unseen = torch.zeros(open_rows.shape).masked_fill_(~open_rows, NEVER_CHOSEN)[:, None, None, :]
+        unseen = torch.where(open_rows, 0.0, NEVER_CHOSEN)[:, None, None, :]
         strength = (query / shape[3] ** 0.5) @ key.transpose(2, 3) + (unseen + self.bias(links))
         seen = (strength.softmax(3) @ worth).transpose(1, 2).reshape(first.shape)
         first = first + self.join(seen)

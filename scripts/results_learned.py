@@ -3,7 +3,7 @@
 python scripts/results_learned.py routing      # the regimes; one file of docs/results-learned for each of these words
 python scripts/results_learned.py grid         # loads, sizes, devices, networks and arrivals that were not trained on
 
-The checkpoints are those that scripts/train_all.sh leaves in runs/train. Runs are kept under --out and resumed.
+The checkpoints are those that scripts/train_routing.sh leaves in runs/train. Runs are kept under --out and resumed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import edge_gym
 from edge_gym.evaluation.stats import RESAMPLES, SEED, holm
 from edge_gym.scenario.presets import resolve
 
-REGIMES = ("stationary", "coldstart", "semantic", "churn", "drift", "mixed")
+REGIMES = ("stationary", "coldstart", "semantic", "churn", "drift", "mixed", "residency")
 BASELINES = (
     "sect_watchdog",
     "sect_breaker",
@@ -75,9 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("routing", "grid"))
-    parser.add_argument(
-        "--checkpoints", default="runs/train/routing-*/best.safetensors", help="glob, one for each training"
-    )
+    parser.add_argument("--checkpoints", default="runs/train/routing-?/best.safetensors", help="glob, one each")
     parser.add_argument("--episodes", type=int, default=200, help="default 200")
     parser.add_argument("--seed", type=int, default=1000, help="first seed (default 1000, the test seeds)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
@@ -101,21 +99,25 @@ def figures(
     label: str, preset: str, changes: dict[str, Any], paths: list[str], names: Sequence[str], options: Any
 ) -> Figures:
     """Run or resume one cell: the trainings and everybody else on the same worlds."""
-    learned = [f"learned:{path}" for path in paths]
-    out = options.out / label.replace(" ", "-")
+    folder = options.out / label.replace(" ", "-")
     scenario = resolve(preset, "routing", **changes)
+    learned = latency([f"learned:{path}" for path in paths], scenario, folder / "learned", options)
+    others = latency([*names, ORACLE], scenario, folder / "others", options)
+    return Figures(np.stack(list(learned.values())), others, others.pop(ORACLE))
+
+
+def latency(policies: list[str], scenario: Any, out: Path, options: Any) -> dict[str, np.ndarray]:
+    """Mean latency of each episode (S,) for each policy, in the order of the seeds."""
     seeds = range(options.seed, options.seed + options.episodes)
-    policies = [*learned, *names, ORACLE]
+    out.parent.mkdir(parents=True, exist_ok=True)
     edge_gym.evaluate(
         policies, scenario=scenario, seeds=seeds, n_workers=options.workers, out=out, resume=out.exists(), progress=True
     )
-    by_policy: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {}
     for line in (out / "episodes.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        by_policy.setdefault(row["policy"], []).append(row["latency_mean_s"])
-    values = {name: np.array(found) for name, found in by_policy.items()}
-    others = {name: values[name] for name in names}
-    return Figures(np.stack([values[name] for name in learned]), others, values[ORACLE])
+        found.setdefault(row["policy"], []).append(row["latency_mean_s"])
+    return {name: np.array(values) for name, values in found.items()}
 
 
 def ratios(x: np.ndarray, oracle: np.ndarray) -> np.ndarray:

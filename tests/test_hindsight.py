@@ -107,6 +107,21 @@ def test_trials_are_what_would_have_happened():
             np.testing.assert_allclose(cost[:, k], total, rtol=1e-9)
 
 
+def test_what_came_later_takes_no_place():
+    """Decisions beyond the horizon are not needed, and must not push out those that are."""
+    batch, obs = begun("stationary", 2, n_requests=400)
+    memory, rng = Memory(batch, ahead=10), np.random.default_rng(3)
+    moment, choices = memory.moment(), []
+    for _ in range(300):
+        choices.append(legal_draw(batch.mask, rng))
+        memory.note(choices[-1])
+        batch.step(choices[-1], np.zeros(2, bool), obs)
+    short = Memory(batch, ahead=10)
+    short._made = memory._made[:12]
+    tried = choices[0][:, None]
+    assert (memory.costs(moment, 0, tried) == short.costs(moment, 0, tried)).all()
+
+
 def test_trials_stop_at_their_horizon():
     """With nothing ahead, a trial costs what the requests that are there cost: less than with more to come."""
     batch, obs = begun("stationary", 3)

@@ -82,8 +82,9 @@ class Memory:
         """(B, P) DECIDED: what was decided in the episodes of this moment."""
         made = np.zeros((len(moment.world), RETURNS * (self.ahead + ROOM)), DECIDED)
         made["id"] = -1
+        last = moment.world["arrived"] + self.ahead  # what came later would take the places of what is needed
         for seed, number, retries, action in self._made[since:]:
-            same = np.flatnonzero((seed == moment.world["seed"]) & (number >= 0))
+            same = np.flatnonzero((seed == moment.world["seed"]) & (number >= 0) & (number < last))
             place = (number[same] * RETURNS + retries[same] % RETURNS) % made.shape[1]
             made["id"][same, place], made["retries"][same, place] = number[same], retries[same]
             made["choice"][same, place] = action[same]

@@ -145,6 +145,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "oracle": "edge_baselines.oracle:Oracle",
     "lookahead": "edge_baselines.lookahead:Lookahead",
     "learned": "edge_agents.learned:Learned",
+    "learned_routing": "edge_agents.learned:learned_routing",
     "learned_migration": "edge_agents.learned:learned_migration",
     "learned_meta": "edge_agents.learned:learned_meta",
 }

@@ -247,6 +247,12 @@ def test_a_start_from_a_clone_keeps_its_scales():
     assert (net.mean == 0.25).all()
 
 
+def test_the_shipped_router_beats_the_router_of_the_world():
+    rows = edge_gym.evaluate(["learned_routing", "e3_fast"], scenario="drift", seeds=range(500, 505)).summary()["rows"]
+    latency = {row["policy"]: row["metrics"]["latency_mean_s"]["mean"] for row in rows}
+    assert latency["learned_routing"] < 0.95 * latency["e3_fast"]
+
+
 @pytest.mark.slow
 def test_ben15_hindsight_beats_where_it_began():
     """Twenty seconds of training: below the world's own router, where the network began (0.957 of it when written)."""

@@ -1,7 +1,8 @@
 """How good the learned controllers are: five trainings of each against the policies nobody trained, on the test seeds.
 
 python scripts/results_learned.py routing      # the regimes; one file of docs/results-learned for each of these words
-python scripts/results_learned.py grid         # loads, sizes, devices, networks and arrivals that were not trained on
+python scripts/results_learned.py grid --episodes 50 --out runs/learned-grid    # what was not trained on
+python scripts/results_learned.py composite --checkpoints 'runs/train/composite-?/best.safetensors'    # cost = -return
 
 The checkpoints are those that scripts/train_routing.sh leaves in runs/train. Runs are kept under --out and resumed.
 """
@@ -64,7 +65,7 @@ GRID: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 class Figures(NamedTuple):
-    """Mean latency of each episode."""
+    """Mean latency of each episode, or another cost."""
 
     learned: np.ndarray  # (T, S) trainings, episodes
     others: dict[str, np.ndarray]  # (S,) each
@@ -74,7 +75,7 @@ class Figures(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("routing", "grid"))
+    parser.add_argument("what", choices=("routing", "grid", "composite"))
     parser.add_argument("--checkpoints", default="runs/train/routing-?/best.safetensors", help="glob, one each")
     parser.add_argument("--episodes", type=int, default=200, help="default 200")
     parser.add_argument("--seed", type=int, default=1000, help="first seed (default 1000, the test seeds)")
@@ -85,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     paths = sorted(str(path) for path in Path().glob(options.checkpoints))
     if not paths:
         parser.error(f"no checkpoint is found at {options.checkpoints}")
-    cells = [(name, name, {}) for name in REGIMES] if options.what == "routing" else GRID
+    cells = GRID if options.what == "grid" else [(name, name, {}) for name in REGIMES]
+    cells = [("composite", "composite", {})] if options.what == "composite" else cells
     names = BASELINES if options.what == "routing" else QUICK
     found = {label: figures(label, preset, changes, paths, names, options) for label, preset, changes in cells}
     text = "\n".join(table(found, names) + significance(found))
@@ -101,13 +103,13 @@ def figures(
     """Run or resume one cell: the trainings and everybody else on the same worlds."""
     folder = options.out / label.replace(" ", "-")
     scenario = resolve(preset, "routing", **changes)
-    learned = latency([f"learned:{path}" for path in paths], scenario, folder / "learned", options)
-    others = latency([*names, ORACLE], scenario, folder / "others", options)
+    learned = costs([f"learned:{path}" for path in paths], scenario, folder / "learned", options)
+    others = costs([*names, ORACLE], scenario, folder / "others", options)
     return Figures(np.stack(list(learned.values())), others, others.pop(ORACLE))
 
 
-def latency(policies: list[str], scenario: Any, out: Path, options: Any) -> dict[str, np.ndarray]:
-    """Mean latency of each episode (S,) for each policy, in the order of the seeds."""
+def costs(policies: list[str], scenario: Any, out: Path, options: Any) -> dict[str, np.ndarray]:
+    """Mean latency, or minus the return, of each episode (S,) for each policy, in the order of the seeds."""
     seeds = range(options.seed, options.seed + options.episodes)
     out.parent.mkdir(parents=True, exist_ok=True)
     edge_gym.evaluate(
@@ -116,7 +118,8 @@ def latency(policies: list[str], scenario: Any, out: Path, options: Any) -> dict
     found: dict[str, list[float]] = {}
     for line in (out / "episodes.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        found.setdefault(row["policy"], []).append(row["latency_mean_s"])
+        cost = -row["return"] if options.what == "composite" else row["latency_mean_s"]
+        found.setdefault(row["policy"], []).append(cost)
     return {name: np.array(values) for name, values in found.items()}
 
 
@@ -145,7 +148,7 @@ def table(found: dict[str, Figures], names: Sequence[str]) -> list[str]:
             row.append(f"{x.mean() / cell.oracle.mean():.3f} [{low:.3f}, {high:.3f}]")
         lines.append(f"| `{name}` | " + " | ".join(row) + " |")
     lines.append("| trainings, each | " + " | ".join(each(cell) for cell in found.values()) + " |")
-    lines.append("| `oracle`*, s | " + " | ".join(f"{cell.oracle.mean():.3f}" for cell in found.values()) + " |")
+    lines.append("| `oracle`* | " + " | ".join(f"{cell.oracle.mean():.3f}" for cell in found.values()) + " |")
     return lines
 
 

@@ -35,18 +35,8 @@ BASELINES = (
 )
 QUICK = ("sect_watchdog", "linucb", "e3_fast", "e3_rules")
 ORACLE = "oracle"
-METRO = {
-    "device_types": (
-        "jetson_xavier_nx",
-        "a2",
-        "arc_pro_b60",
-        "jetson_agx_xavier",
-        "snapdragon_8_elite",
-        "cloud_ai_100",
-        "arc_140t",
-        "l40s",
-    )
-}
+# Neither in a preset nor among what variants are drawn from (`edge_agents.randomise`).
+UNSEEN = {"device_types": ("dgx_spark", "jetson_agx_thor", "a30", "rtx_pro_4500", "xeon_8592")}
 GRID: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("as trained", "mixed", {}),
     ("load x 0.5", "mixed", {"load": 0.25}),
@@ -56,7 +46,7 @@ GRID: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("8 nodes", "mixed", {"n_nodes": 8}),
     ("64 nodes", "mixed", {"n_nodes": 64}),
     ("256 nodes", "mixed", {"n_nodes": 256}),
-    ("unseen devices", "mixed", METRO),
+    ("unseen devices", "mixed", UNSEEN),
     ("unseen network", "mixed", {"topology_kind": "cities", "n_sites": 12}),
     ("recorded arrivals", "azure", {}),
     ("bursts", "bursty", {}),

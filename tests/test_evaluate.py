@@ -149,8 +149,13 @@ def test_what_a_policy_sees():
         def act(self, obs, action_mask, context):
             names = {name for name in dir(context) if not name.startswith("_")}
             public = {"time_s", "dt_s", "begun", "active", "ended_row", "ended", "n_models", "events"}
-            assert names == {*public, "surface", "agency", "privileged"}
-            assert context.privileged is None and context.surface is None and context.agency is None
+            assert names == {*public, "surface", "agency", "links", "privileged"}
+            assert (
+                context.privileged is None
+                and context.surface is None
+                and context.agency is None
+                and context.links is None
+            )
             assert np.isfinite(obs).all() and action_mask[:, -1].all()
             assert not action_mask[~context.active, :-1].any()
             choice = action_mask.argmax(axis=1)

@@ -6,12 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from edge_agents.branches import Branches
 from edge_agents.configs import HindsightConfig, ImitationConfig
 from edge_agents.hindsight import Hindsight, Memory
 from edge_agents.imitation import Imitation, loss_of
 from edge_agents.networks import NetworkSpec, build
-from edge_agents.teachers import OracleCosts, PolicyChoices, TriedCosts, make_teacher
+from edge_agents.teachers import OracleCosts, PolicyChoices, make_teacher
 from edge_agents.worlds import Worlds
 from edge_baselines.oracle import INFLICTED_WEIGHT
 
@@ -135,30 +134,6 @@ def test_trials_stop_at_their_horizon():
     assert (costs[0] > 0).all() and (costs[0] < costs[1]).all() and (costs[1] < costs[2]).all()
 
 
-def test_branches_are_what_happens():
-    """Copies that try a choice and let a policy go on: the same as stepping the worlds themselves."""
-    batch, obs = begun("stationary", 3)
-    state, mask = batch.get_state(), batch.mask.copy()
-    rng = np.random.default_rng(2)
-    choices = np.stack([legal_draw(mask, rng) for _ in range(2)], 1)
-
-    def router(seen, legal):
-        return seen[:, :, ROUTER].argmax(1)
-
-    cost = Branches(batch.world, batch.task, 3, 2).costs(batch, choices, router, n_steps=10_000, drain=False)
-    short = Branches(batch.world, batch.task, 3, 2).costs(batch, choices, router, n_steps=4, drain=True)
-    for k in range(2):
-        batch.set_state(state)
-        total, active, chosen = np.zeros(3), np.ones(3, bool), choices[:, k]
-        while active.any():
-            out = batch.step(chosen, ~active, obs)
-            total -= np.where(active, out.reward, 0.0)
-            active &= ~out.done
-            chosen = router(obs, batch.mask)
-        np.testing.assert_allclose(cost[:, k], total, rtol=1e-9)
-    assert (short < cost).all() and (short > 0).all()
-
-
 def test_teacher_of_costs_is_the_oracle():
     worlds = worlds_of()
     worlds.begin()
@@ -172,22 +147,6 @@ def test_teacher_of_costs_is_the_oracle():
             some = batch.mask[:, :-1].any(1)
             assert (choices[np.arange(4), best] == 0)[some].all()
         worlds.step(legal_draw(worlds.mask, np.random.default_rng(5)))
-
-
-def test_teacher_that_tries():
-    worlds = worlds_of(("stationary",))
-    worlds.begin()
-
-    def propose(obs, mask):
-        return np.stack([obs[:, :, ROUTER].argmax(1), np.full(len(obs), mask.shape[1] - 1)], 1)
-
-    def router(obs, mask):
-        return obs[:, :, ROUTER].argmax(1)
-
-    teacher = TriedCosts(worlds, propose, router, n_choices=2, n_steps=12, drain=True)
-    costs = teacher.costs(0, worlds.batches[0], worlds.obs, np.ones(4, bool))
-    assert (np.isfinite(costs).sum(1) == 2).all()
-    assert (costs[:, -1] > np.nanmin(costs, 1)).all(), "declining is dear in an empty world"
 
 
 def test_teachers_by_name():
@@ -254,14 +213,14 @@ def test_the_shipped_router_beats_the_router_of_the_world():
 
 
 @pytest.mark.slow
-def test_ben15_hindsight_beats_where_it_began():
-    """Twenty seconds of training: below the world's own router, where the network began (0.957 of it when written)."""
+def test_ben15_hindsight_learns_to_route_from_nothing():
+    """Half a minute of training without an anchor: far below `sect_static` (0.72 and 0.73 of it with seeds 0 and 1)."""
     config = HindsightConfig(
         total_steps=120_000,
         taught=0.5,
         ahead=100,
         moments=20,
-        every=4,
+        apart=4,
         trials=60,
         minibatch=512,
         minibatches=12,
@@ -270,7 +229,10 @@ def test_ben15_hindsight_beats_where_it_began():
         learning_rate=3e-3,
     )
     worlds = Worlds("routing", [resolve("drift", "routing", n_requests=300)], 64, seed=1)
-    learner = Hindsight(config, network(16), worlds, seed=0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        fresh = build(NetworkSpec(n_features=len(COLUMNS), hidden=16))
+    learner = Hindsight(config, fresh, worlds, seed=0)
     while learner.env_steps < config.total_steps:
         learner.update()
 
@@ -284,10 +246,10 @@ def test_ben15_hindsight_beats_where_it_began():
 
     edge_gym.register_policy("trained_in_a_test", Trained)
     found = edge_gym.evaluate(
-        ["trained_in_a_test", "e3_fast"], scenario="drift", n_requests=300, seeds=range(500, 540)
+        ["trained_in_a_test", "sect_static"], scenario="drift", n_requests=300, seeds=range(500, 540)
     ).summary()["rows"]
     latency = {row["policy"]: row["metrics"]["latency_mean_s"]["mean"] for row in found}
-    assert latency["trained_in_a_test"] < 0.99 * latency["e3_fast"], latency
+    assert latency["trained_in_a_test"] < 0.85 * latency["sect_static"], latency
 
 
 def test_settings_of_teaching_are_checked():

@@ -325,7 +325,7 @@ def test_overwrite(whole, tmp_path):
     """Nothing is left of the older run, so that none of it can be mistaken for the new one's."""
     folder = tmp_path / "run"
     training.train(tiny_plan(seed=1, steps=200), folder)
-    (folder / TrainingFolder.CURVES).mkdir()
+    (folder / TrainingFolder.CURVES).mkdir(exist_ok=True)
     with TrainingFolder(folder, {}, resume=False, overwrite=True) as claimed:
         assert os.listdir(folder) == [".lock"]
         claimed.write_manifest({}, finished=False)

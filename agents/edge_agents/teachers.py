@@ -6,7 +6,6 @@ from typing import Protocol
 
 import numpy as np
 
-from edge_agents.branches import Act, Branches
 from edge_agents.worlds import Worlds
 from edge_gym.agency import Agency
 from edge_gym.envs.batch import Batch
@@ -90,22 +89,6 @@ class PolicyChoices:
         costs = np.where(batch.mask, 1.0, UNKNOWN)
         costs[np.arange(batch.n_worlds), choice] = 0.0
         return costs
-
-
-class TriedCosts:
-    """A few choices tried in copies of the worlds, where a plain policy goes on: minus the return until a horizon."""
-
-    def __init__(self, worlds: Worlds, propose: Act, go_on: Act, n_choices: int, n_steps: int, drain: bool) -> None:
-        self._branches = [Branches(b.world, b.task, b.n_worlds, n_choices) for b in worlds.batches]
-        self.propose, self.go_on, self.n_steps, self.drain = propose, go_on, n_steps, drain
-
-    def costs(self, k: int, batch: Batch, obs: np.ndarray, begun: np.ndarray) -> np.ndarray:
-        """Units of the reward; known for the choices that `propose` names."""
-        choices = self.propose(obs, batch.mask)
-        tried = self._branches[k].costs(batch, choices, self.go_on, self.n_steps, self.drain)
-        costs = np.full(batch.mask.shape, UNKNOWN)
-        np.put_along_axis(costs, choices, tried, 1)
-        return np.where(batch.mask, costs, UNKNOWN)
 
 
 def make_teacher(name: str, worlds: Worlds, weight: float, seed: int) -> Teacher:

@@ -118,7 +118,7 @@ class Forward:
         self, embedded: np.ndarray, open_rows: np.ndarray, links: np.ndarray | None, memory: np.ndarray | None
     ) -> np.ndarray:
         """From embedded rows (B, A, H), which may be overwritten, to what the head sees (B, A, H)."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every kind but the mlp, which has no rows, overrides it
 
     def room(self, name: str, *shape: int) -> np.ndarray:
         """The buffer `name` with this shape; what it holds is left from before."""

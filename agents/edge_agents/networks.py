@@ -71,7 +71,7 @@ class RowNetwork(nn.Module):
         self, embedded: Tensor, open_rows: Tensor, links: Tensor | None, memory: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         """From embedded rows (B, A, H) to what the heads see (B, A, H), and the memory."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract: every kind but the mlp, which has no rows, overrides it
 
     def standardise(self, obs: Tensor) -> None:
         """Set mean and scale from observations (K, F); features that hardly vary are left alone."""

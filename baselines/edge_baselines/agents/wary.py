@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_baselines.common import encode_time
 from edge_gym.errors import EdgeGymInputError
-from edge_gym.kernel.observe import ALIVE, IS_REQUEST
+from edge_gym.kernel.observe import ALIVE, IS_REQUEST, decode_ratio, decode_time
 from edge_gym.kernel.observe_agents import AGENT_COST, CURRENT, RATE
 from edge_gym.policy import Context, Policy, is_privileged, make_policy, task_of
 
 RISK_S = 0.4  # d^2 / (2 T); chosen on tune seeds among 0.1, 0.2, 0.4 and 0.8
-_UNIT_S, _SPAN = 1e-4, 28.0  # times are shown as log2(1 + t / 0.1 ms) / 28
 
 
 class Wary:
@@ -60,9 +60,7 @@ class Wary:
         stays = (left & (obs[:, :-1, CURRENT] == 1.0)).any(1)
         agents = obs[:, 0, IS_REQUEST] == 0.0
         risky = np.hstack([left, stays[:, None]]) & agents[:, None]
-        share = np.minimum(obs[:, :1, RATE].astype(float), 0.999)
-        rate = share / (1.0 - share)  # the column is r / (1 + r)
-        cost_s = _UNIT_S * (np.exp2(obs[:, :, AGENT_COST].astype(float) * _SPAN) - 1.0) + self.risk_s * rate * risky
+        risk = self.risk_s * decode_ratio(obs[:, :1, RATE]) * risky
         obs = obs.copy()
-        obs[:, :, AGENT_COST] = np.minimum(np.log2(1.0 + cost_s / _UNIT_S) / _SPAN, 1.0)
+        obs[:, :, AGENT_COST] = encode_time(decode_time(obs[:, :, AGENT_COST]) + risk)
         return obs

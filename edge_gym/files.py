@@ -102,5 +102,5 @@ def atomic_write(path: str | os.PathLike, data: str | bytes) -> None:
         os.chmod(temporary, 0o644)  # mkstemp makes private files; results are to be shared
         os.replace(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink(missing_ok=True)  # it may be in its place already
         raise

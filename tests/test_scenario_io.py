@@ -223,6 +223,20 @@ def test_bad_03_what_is_no_regular_file_never_blocks(tmp_path):
         load_scenario("a\0b.yaml")
 
 
+def test_atomic_write_lets_an_interrupt_through(tmp_path, monkeypatch):
+    """RUN-17: Ctrl-C comes when the new file has just taken the old one's place."""
+    rename = os.replace
+
+    def interrupted(source, target):
+        rename(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        atomic_write(tmp_path / "file", "new")
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["new"]
+
+
 def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch):
     path = tmp_path / "a.yaml"
     atomic_write(path, "old")

@@ -123,6 +123,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "e3_rules": "edge_baselines.e3.rules:Rules",
     "e3_llm": "edge_baselines.e3.llm:E3Llm",
     "e3_agentscope": "edge_baselines.e3.agentscope:E3AgentScope",
+    "e3_informed": "edge_baselines.e3.informed:Informed",
     "e3_random_tools": "edge_baselines.e3.random_tools:RandomTools",
     "first_fit": "edge_baselines.agents.rules:FirstFit",
     "best_fit": "edge_baselines.agents.rules:BestFit",

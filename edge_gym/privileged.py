@@ -62,6 +62,10 @@ class Privileged:
         look_ahead_rows(world.params, batch.state, active, begun, search, choice, self._plans[:-2], scratch)
         return choice
 
+    def speeds(self) -> np.ndarray:
+        """(B, N) how fast each node really is now, over its nominal speed; a copy."""
+        return self._batch.state.node["speed"].copy()
+
     def _charge_s(self) -> np.ndarray:
         """(B,) what declining the subject adds to its latency, seconds."""
         params, state = self._batch.world.params, self._batch.state

@@ -1,7 +1,8 @@
-"""What a home for an agent costs its whole application: those still to come go one by one to where each costs least.
+"""What a home for an agent costs its whole application: those to come go one by one to where each then costs least.
 
-A rollout of the world's own rule (Bertsekas, Tsitsiklis, Wu, Journal of Heuristics 3, 1997) in the cost function of
-`assignment.py`, at the instant of the decision. All of it is public: `Agency.assignment` shows the same problem.
+A rollout (Bertsekas, Tsitsiklis, Wu, Journal of Heuristics 3, 1997) of a greedy rule in the cost function of
+`assignment.py`, at the instant of the decision. Those whom it is dearest to decline are placed first: what is large
+finds room, as in "first fit decreasing". All of it is public: `Agency.assignment` shows the same problem.
 """
 
 import math
@@ -20,10 +21,11 @@ LOAD, MEMORY, STORAGE, TRAFFIC = range(4)
 
 
 class ToCome(NamedTuple):
-    """The subject, who is first, and those of its application to be asked about after it. Scratch of the kernel."""
+    """The subject, number 0, and those of its application to be asked about after it. Scratch of the kernel."""
 
     who: np.ndarray  # (A,) i8, rows of the agents
-    peer: np.ndarray  # (A,) i8, which of these each talks to; NONE: nobody, or somebody who is placed
+    n_peers: np.ndarray  # (A,) i8, how many of these before it each talks to
+    peer: np.ndarray  # (A, A) i8, which
     own: np.ndarray  # (A, N) f8, cost rate, peers that are placed included, crowding excluded; inf: cannot live there
     refuse: np.ndarray  # (A,) f8, cost rate of declining
     needs: np.ndarray  # (A, 4) f8, memory without weights, storage and traffic; the load is in `load`
@@ -41,7 +43,8 @@ def room_for(n_agents: int, n_nodes: int, n_models: int) -> ToCome:
     """Scratch for applications of up to so many agents."""
     return ToCome(
         who=np.zeros(n_agents, np.int64),
-        peer=np.zeros(n_agents, np.int64),
+        n_peers=np.zeros(n_agents, np.int64),
+        peer=np.zeros((n_agents, n_agents), np.int64),
         own=np.zeros((n_agents, n_nodes)),
         refuse=np.zeros(n_agents),
         needs=np.zeros((n_agents, 4)),
@@ -63,31 +66,39 @@ def gather(params, row, g, come):
     Returns:
         How many they are, the subject included.
     """
-    count = 0
-    k = g
+    come.who[0] = g
+    count = 1
+    k = row.agency[0]["ask_head"]
     while k != NONE and row.agent[k]["app"] == row.agent[g]["app"]:
-        if k == g or lives_at(row, k) == NONE:
-            describe(params, row, k, count, come)
+        if lives_at(row, k) == NONE:
+            refuse, i = refusal_cost(params, row, k), count
+            while i > 1 and come.refuse[i - 1] < refuse:
+                come.who[i], come.refuse[i] = come.who[i - 1], come.refuse[i - 1]
+                i -= 1
+            come.who[i], come.refuse[i] = k, refuse
             count += 1
-        k = row.agency[0]["ask_head"] if k == g else row.agent[k]["next"]
+        k = row.agent[k]["next"]
+    if count > 1:
+        for i in range(count):
+            describe(params, row, i, come)
     return count
 
 
 @jit_row
-def describe(params, row, g, i, come):
-    """Write down agent `g` as number `i`."""
+def describe(params, row, i, come):
+    """Write down what number `i` needs and costs."""
+    g = come.who[i]
     agent, role, n_nodes = row.agent[g], params.role[row.agent[g]["role"]], row.node.shape[0]
-    come.who[i] = g
-    come.refuse[i] = refusal_cost(params, row, g)
     come.needs[i, MEMORY] = float(int(agent["need"] * role["memory_bytes"]))
     come.needs[i, STORAGE] = role["image_bytes"]
     come.needs[i, TRAFFIC] = traffic_of(role, agent["need"])
     for n in range(n_nodes):
         come.load[i, n] = agent["need"] * params.need[agent["role"], n]["load"]
-    come.peer[i] = NONE
+    come.n_peers[i] = 0
     for j in range(i):
-        if come.who[j] == agent["parent"]:
-            come.peer[i] = j
+        if come.who[j] == agent["parent"] or row.agent[come.who[j]]["parent"] == g:
+            come.peer[i, come.n_peers[i]] = j
+            come.n_peers[i] += 1
     if i == 0:
         return  # what the subject costs is known
     bag = pack(params, row, g)
@@ -159,8 +170,11 @@ def price_at(params, row, come, i, n):
         return math.inf
     load = come.taken[n, LOAD]
     cost = come.own[i, n] + params.rules[0]["weight_latency"] * (crowd(load + come.load[i, n]) - crowd(load))
-    if come.peer[i] != NONE and come.home[come.peer[i]] != NONE:
-        cost += peer_cost(params, row, come.who[i], n, come.home[come.peer[i]])[0]
+    for k in range(come.n_peers[i]):
+        j = come.peer[i, k]
+        if come.home[j] != NONE:
+            speaker = come.who[i] if row.agent[come.who[i]]["parent"] == come.who[j] else come.who[j]
+            cost += peer_cost(params, row, speaker, n, come.home[j])[0]
     return cost
 
 
@@ -168,8 +182,9 @@ def price_at(params, row, come, i, n):
 def choose(params, row, come, i, is_first):
     """Where number `i` costs least, and how much; NONE: nowhere it fits or costs less than declining."""
     best, least, moved = NONE, come.refuse[i], False
-    if not is_first and come.peer[i] != NONE:
-        moved = come.home[come.peer[i]] != come.before[come.peer[i]]
+    if not is_first:
+        for k in range(come.n_peers[i]):
+            moved |= come.home[come.peer[i, k]] != come.before[come.peer[i, k]]
     for n in range(row.node.shape[0]):
         if is_first:
             price = come.price[i, n] = price_at(params, row, come, i, n)

@@ -129,6 +129,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "least_loaded": "edge_baselines.agents.rules:LeastLoaded",
     "cheapest": "edge_baselines.agents.rules:Cheapest",
     "greedy": "edge_baselines.agents.rules:Greedy",
+    "rollout": "edge_baselines.agents.rules:Rollout",
     "fgd": "edge_baselines.agents.solving:fgd",
     "regret": "edge_baselines.agents.solving:regret",
     "local_search": "edge_baselines.agents.solving:local_search",

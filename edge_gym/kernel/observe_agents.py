@@ -44,7 +44,14 @@ AGENT_COLUMNS = (
     Column("start", "s", TIME_SCALE, 0, 1, "expected: time until it answers from here: start or move, load, prefill"),
     Column("peers", "s", TIME_SCALE, 0, 1, "expected: network time of requests between it and its peers"),
     Column("agent_cost", "1", TIME_SCALE, 0, 1, "the world's own cost of it here; decline row: of declining"),
-    Column("outlook", "1", RATIO_SCALE, 0, 1, "agent_cost of it and of those to come, put where each then costs least, above the best row"),
+    Column(
+        "outlook",
+        "1",
+        RATIO_SCALE,
+        0,
+        1,
+        "agent_cost of it and of those to come, put where each then costs least, above the best row",
+    ),
     Column("reserved_then", "-", "share", 0, 1, "throughput of the node reserved when all these are placed"),
 )
 COLUMNS_WITH_AGENTS = COLUMNS + AGENT_COLUMNS

@@ -7,7 +7,8 @@ The middle application of each episode, as the world is when greedy has placed a
 in a copy of that world. The gap is to the proven bound if `--bound` gives the exact solver seconds for each problem,
 otherwise to the cheapest plan that ant colony, GRASP (each 0.3 s) or any of the policies found. Mean, 95 % bootstrap
 interval, median, largest; then milliseconds a decision, one world at a time. `--known` is a JSON file of the cheapest
-costs: what is in it is not searched again, and what is found is added.
+costs: what is in it is not searched again, and what is found is added. Several controllers from files (learned:FILE)
+also get a row with their mean, whose interval is over controllers and problems, both resampled.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from edge_gym.kernel.tables import NONE
 from edge_gym.policy import Context, Policy, make_policy
 
 SEARCH_S = 0.3
-DRAWS = 10_000  # of the bootstrap
+DRAWS = 4_000  # of the bootstrap
 
 
 class Posed(NamedTuple):
@@ -109,9 +110,11 @@ def reference(problem: Problem, bound_s: float) -> float:
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % percentile bootstrap of the mean."""
+    """95 % percentile bootstrap of the mean of (controllers, problems)."""
     rng = np.random.default_rng(0)
-    means = values[rng.integers(0, len(values), (DRAWS, len(values)))].mean(1)
+    columns = rng.integers(0, values.shape[1], (DRAWS, values.shape[1]))
+    rows = rng.integers(0, len(values), (DRAWS, len(values)))
+    means = values[rows[:, :, None], columns[:, None, :]].mean((1, 2))
     low, high = np.quantile(means, (0.025, 0.975))
     return float(low), float(high)
 
@@ -144,15 +147,19 @@ def table(
         best[k] = reference(posed.problem, bound_s) if bound_s or key not in known else known[key]
         if not bound_s:
             best[k] = known[key] = min(best[k], float(cost[:, k].min()))
-    rows = []
-    for i, name in enumerate(names):
-        gap = 100.0 * (cost[i] / best - 1.0)
-        low, high = interval(gap)
-        rows.append(
-            f"| `{name}` | {gap.mean():.2f} [{low:.2f}, {high:.2f}] | {np.median(gap):.2f} | {gap.max():.2f} "
-            f"| {np.median(ms[i]):.3f} |"
-        )
+    gap = 100.0 * (cost / best - 1.0)
+    rows = [line(name, gap[i : i + 1], ms[i : i + 1]) for i, name in enumerate(names)]
+    trained = [i for i, name in enumerate(names) if name.startswith("learned:")]
+    if len(trained) > 1:
+        rows.append(line(f"learned, mean of {len(trained)}", gap[trained], ms[trained]))
     return rows
+
+
+def line(name: str, gap: np.ndarray, ms: np.ndarray) -> str:
+    """A row of the table, of (controllers, problems)."""
+    low, high = interval(gap)
+    spread = f"{gap.mean():.2f} [{low:.2f}, {high:.2f}] | {np.median(gap):.2f} | {gap.max():.2f}"
+    return f"| `{name}` | {spread} | {np.median(ms):.3f} |"
 
 
 def main() -> None:

@@ -148,6 +148,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "learned": "edge_agents.learned:Learned",
     "learned_routing": "edge_agents.learned:learned_routing",
     "learned_migration": "edge_agents.learned:learned_migration",
+    "learned_placement": "edge_agents.learned:learned_placement",
     "learned_meta": "edge_agents.learned:learned_meta",
 }
 

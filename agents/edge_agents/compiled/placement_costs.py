@@ -20,7 +20,7 @@ def hindsight_costs(problem, use, home, n_rounds, cost):
         problem: The problem as it was when the first agent was asked about.
         use: Empty (`assignment.empty_use`); scratch.
         home: (G,) int64, node of each agent in the order in which they were placed, NONE for those refused.
-        n_rounds: How often at most everybody who comes later is looked at beside a choice; with pairs in the last round.
+        n_rounds: How often at most everybody who comes later, and each pair, is looked at beside a choice.
         cost: Output (G, N + 1), the last column is declining; nan where the agent does not fit beside those before it.
     """
     n_agents, n_nodes = problem.own.shape

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Five trainings of the placement controller: bash scripts/train_placement.sh [SEEDS]
-# One takes about a minute and a half of one core; the controllers are left in runs/train/placement-SEED.
+# One takes about two minutes of one core; the controllers are left in runs/train/placement-SEED.
 for seed in ${1:-0 1 2 3 4}; do
     folder=runs/train/placement-$seed
     grep -qs '"finished": true' "$folder/run.json" && continue

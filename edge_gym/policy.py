@@ -130,6 +130,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "least_loaded": "edge_baselines.agents.rules:LeastLoaded",
     "cheapest": "edge_baselines.agents.rules:Cheapest",
     "greedy": "edge_baselines.agents.rules:Greedy",
+    "rollout": "edge_baselines.agents.rules:Rollout",
     "fgd": "edge_baselines.agents.solving:fgd",
     "regret": "edge_baselines.agents.solving:regret",
     "local_search": "edge_baselines.agents.solving:local_search",
@@ -148,6 +149,7 @@ POLICIES: dict[str, str | Callable[..., Policy]] = {
     "learned": "edge_agents.learned:Learned",
     "learned_routing": "edge_agents.learned:learned_routing",
     "learned_migration": "edge_agents.learned:learned_migration",
+    "learned_placement": "edge_agents.learned:learned_placement",
     "learned_meta": "edge_agents.learned:learned_meta",
 }
 

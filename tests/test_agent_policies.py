@@ -15,7 +15,18 @@ from edge_gym.kernel.build import World
 from edge_gym.policy import POLICIES, make_policy
 from edge_gym.tasks import TASKS, get_task
 
-PLACERS = ("random", "nearest", "first_fit", "best_fit", "least_loaded", "cheapest", "greedy", "fgd", "regret")
+PLACERS = (
+    "random",
+    "nearest",
+    "first_fit",
+    "best_fit",
+    "least_loaded",
+    "cheapest",
+    "greedy",
+    "rollout",
+    "fgd",
+    "regret",
+)
 SEARCHERS = ("local_search", "grasp", "annealing", "genetic", "acs", "mmas", "aco")
 SHORT = {"n_applications": 4, "horizon_s": 60.0}
 

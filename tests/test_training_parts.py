@@ -221,7 +221,7 @@ def test_an_untrained_network_decides_by_the_cost_that_is_shown(task, tmp_path):
     plan = TrainingPlan(task=task, scenarios=(smallest(task),), worlds=1, hidden=8, threads=1)
     worlds = training._learner(plan).worlds
     training.checkpoint.save(tmp_path / "a.safetensors", training._network(plan, worlds), {"task": task})
-    teacher = {"routing": "e3_fast", "placement": "greedy", "migration": "myopic"}[task]
+    teacher = {"routing": "e3_fast", "placement": "rollout", "migration": "myopic"}[task]
     rows = evaluate([Learned(tmp_path / "a.safetensors"), teacher], plan.arena, plan.scenarios, [500, 501]).rows
     mine, others = (np.mean([row["return"] for row in part]) for part in (rows[:2], rows[2:]))
     assert mine > 1.1 * others, "returns are negative: at most a tenth worse"

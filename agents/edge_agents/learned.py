@@ -87,4 +87,5 @@ def shipped(name: str, what: str) -> Callable[[], Learned]:
 
 learned_routing = shipped("learned_routing", "A network taught by the oracle's costs, then by trials in hindsight.")
 learned_migration = shipped("learned_migration", "A network taught by the ant colony for the agents of one user.")
+learned_placement = shipped("learned_placement", "A network taught in hindsight of whole applications.")
 learned_meta = shipped("learned_meta", "A learned controller of the fast path: cloned from e3_rules, then evolved.")

@@ -21,7 +21,7 @@ class NetworkSpec:
         hidden: Width.
         columns: C, how many choices each row has: 1, or the columns of a control surface.
         heads: Of the attention.
-        anchor: Columns of the observation whose sum is a log-scaled cost; minus `anchor_scale` times it is where the
+        anchor: Columns of the observation whose sum is a scaled cost; minus `anchor_scale` times it is where the
             score of a row begins, so an untrained network decides by that cost. Empty: none.
         anchor_scale: See `anchor`; it is trained too.
         rows: A, the rows of the observation for kind "mlp", which knows one size only; 0 for every other.
@@ -35,7 +35,7 @@ class NetworkSpec:
     hidden: int = number(64, 1, 1024, "", "width")
     columns: int = number(1, 1, 1024, "choices", "of each row")
     heads: int = number(4, 1, 64, "", "of the attention")
-    anchor: tuple[int, ...] = series(0, 1023, "column", "summed to a log-scaled cost", 64)
+    anchor: tuple[int, ...] = series(0, 1023, "column", "summed to a scaled cost", 64)
     anchor_scale: float = number(100.0, -10_000.0, 10_000.0, "", "of the cost in the score")
     rows: int = number(0, 0, 100_001, "rows", "of an observation, for kind 'mlp'")
 

@@ -30,7 +30,7 @@ REFERENCES = {
 # Columns whose sum is the cost by which an untrained network decides. In routing, declining shows no cost of the
 # router, so that its row is set apart by `is_decline`; for agents the row of declining shows its own cost. Joint has
 # none: no sum of columns is right for requests and agents alike.
-ANCHORS = {"routing": ("router_cost", "is_decline"), "placement": ("agent_cost",), "migration": ("agent_cost",)}
+ANCHORS = {"routing": ("router_cost", "is_decline"), "placement": ("outlook",), "migration": ("agent_cost",)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

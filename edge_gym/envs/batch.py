@@ -14,6 +14,7 @@ from edge_gym.kernel.control import run_control
 from edge_gym.kernel.observe import N_FEATURES, N_TIMES
 from edge_gym.kernel.observe_agents import N_AGENT_TIMES
 from edge_gym.kernel.orchestrate import run_agents
+from edge_gym.kernel.outlook import room_for
 from edge_gym.kernel.tables import LOG, ORDER, OUTCOME, SECOND, TERMS, State
 from edge_gym.scenario.io import fingerprint
 from edge_gym.tasks import get_task
@@ -71,6 +72,8 @@ class Batch:
         self._look = np.zeros((n_nodes + 1, N_FEATURES), np.float32)
         self._legal = np.zeros(n_nodes + 1, bool)
         self._servers = np.zeros(n_models, np.int64)
+        if self.task.asks:
+            self._come = room_for(int(world.params.agency[0]["most_agents"]), n_nodes, n_models)
 
     @property
     def roots(self) -> np.ndarray:
@@ -142,7 +145,7 @@ class Batch:
             scratch = self._look, self._legal, self._times, self._servers
             run_control(params, state, order, 0, last, obs, self.mask, out, *scratch)
         elif self.task.asks:
-            scratch = self._look, self._legal, self._times
+            scratch = self._look, self._legal, self._times, self._come
             run_agents(params, state, order, 0, last, obs, self.mask, out, *scratch)
         else:
             step.run_rows(params, state, order, 0, last, obs, self.mask, out, self._times)

@@ -22,6 +22,7 @@ from .observe import (
     scale_times,
     show_home,
 )
+from .outlook import LOAD, gather, try_home
 from .tables import MIGRATION, NO_SUBJECT, NONE, PLACEMENT, REQUEST, SECOND
 
 _COUNT_8 = "n / (n + 8)"
@@ -43,18 +44,27 @@ AGENT_COLUMNS = (
     Column("start", "s", TIME_SCALE, 0, 1, "expected: time until it answers from here: start or move, load, prefill"),
     Column("peers", "s", TIME_SCALE, 0, 1, "expected: network time of requests between it and its peers"),
     Column("agent_cost", "1", TIME_SCALE, 0, 1, "the world's own cost of it here; decline row: of declining"),
+    Column(
+        "outlook",
+        "1",
+        RATIO_SCALE,
+        0,
+        1,
+        "agent_cost of it and of those to come, put where each then costs least, above the best row",
+    ),
+    Column("reserved_then", "-", "share", 0, 1, "throughput of the node reserved when all these are placed"),
 )
 COLUMNS_WITH_AGENTS = COLUMNS + AGENT_COLUMNS
 (
     IS_PLACEMENT, IS_MIGRATION, NEED, RATE, CONTEXT, UNPLACED, CURRENT, AGENTS, SHARED, RESERVED, MEMORY, STORAGE,
-    AGENT_PRICE, LIVED, START, PEERS, AGENT_COST,
+    AGENT_PRICE, LIVED, START, PEERS, AGENT_COST, OUTLOOK, RESERVED_THEN,
 ) = range(N_FEATURES, N_FEATURES + len(AGENT_COLUMNS))  # fmt: skip
 N_AGENT_TIMES = AGENT_COST - LIVED + 1
 T_LIVED, T_START, T_PEERS, T_COST = range(N_AGENT_TIMES)
 
 
 @jit_row
-def observe_agents(params, row, obs, mask, times):
+def observe_agents(params, row, obs, mask, times, come):
     """Describe the pending decision.
 
     Args:
@@ -63,6 +73,7 @@ def observe_agents(params, row, obs, mask, times):
         obs: Output, (N + 1, F) float32.
         mask: Output, (N + 1,) bool.
         times: Scratch, ((N + 1) * (N_TIMES + N_AGENT_TIMES),) float32: the times of all rows are scaled in one go.
+        come: Scratch, see `outlook`.
     """
     world, n_nodes = row.world[0], row.node.shape[0]
     base, extra = times[: (n_nodes + 1) * N_TIMES], times[(n_nodes + 1) * N_TIMES :]
@@ -92,6 +103,7 @@ def observe_agents(params, row, obs, mask, times):
             show_life(params, row, g, n, bag, obs[n], extra)
     add_peers(params, row, g, extra)
     show_refusal(params, row, g, extra)
+    show_outlook(params, row, g, mask, extra, come, obs)
     scale_times(times)
     for n in range(n_nodes + 1):
         for k in range(N_TIMES):
@@ -203,3 +215,34 @@ def show_refusal(params, row, g, times):
         if in_reach(params, row, g, agent["node"]):
             times[at + T_COST] = times[agent["node"] * N_AGENT_TIMES + T_COST]
         times[at + T_LIVED] = (row.world[0]["now_ns"] - agent["settled_ns"]) / SECOND
+
+
+@jit_row
+def show_outlook(params, row, g, mask, times, come, obs):
+    """The columns about those to come; `times` are not scaled yet."""
+    n_nodes, count = row.node.shape[0], gather(params, row, g, come)
+    cheapest = n_nodes
+    for n in range(n_nodes):
+        if mask[n] and times[n * N_AGENT_TIMES + T_COST] < times[cheapest * N_AGENT_TIMES + T_COST]:
+            cheapest = n
+    least = try_row(params, row, count, cheapest, True, times, come, obs)
+    for n in range(n_nodes + 1):
+        if mask[n] and n != cheapest:
+            least = min(least, try_row(params, row, count, n, False, times, come, obs))
+    for n in range(n_nodes + 1):
+        above = come.cost[n] - least
+        obs[n, OUTLOOK] = above / (1.0 + above) if mask[n] else 1.0
+
+
+@jit_row
+def try_row(params, row, count, n, is_first, times, come, obs):
+    """Row `n` is chosen; returns the cost rate of all. With nobody to come, that is the subject's."""
+    come.cost[n] = times[n * N_AGENT_TIMES + T_COST]
+    is_node = n < row.node.shape[0]
+    if count > 1:
+        come.cost[n] += try_home(params, row, come, count, n if is_node else NONE, is_first)
+        if is_node:
+            obs[n, RESERVED_THEN] = min(come.taken[n, LOAD], 1.0)
+    elif is_node:
+        obs[n, RESERVED_THEN] = obs[n, RESERVED]
+    return come.cost[n]

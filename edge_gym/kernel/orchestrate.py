@@ -19,7 +19,7 @@ from .tables import DROPPED, MIGRATION, NEVER, NO_SUBJECT, NONE, PLACEMENT, REJE
 
 
 @jit
-def run_agents(params, state, order, first, last, obs, mask, out, look, legal, times):
+def run_agents(params, state, order, first, last, obs, mask, out, look, legal, times, come):
     """One decision, one new episode or one look in each of the worlds first..last-1.
 
     Args:
@@ -34,6 +34,7 @@ def run_agents(params, state, order, first, last, obs, mask, out, look, legal, t
         look: Scratch, a routing observation (N + 1, N_FEATURES) float32.
         legal: Scratch (N + 1,) bool.
         times: Scratch ((N + 1) * (N_TIMES + N_AGENT_TIMES),) float32.
+        come: Scratch, see `outlook`.
     """
     for b in range(first, last):
         todo = order[b]["todo"]
@@ -57,7 +58,7 @@ def run_agents(params, state, order, first, last, obs, mask, out, look, legal, t
             out[b]["time_s"] = world["now_ns"] / SECOND
             out[b]["seed"] = world["seed"]
             out[b]["done"] = world["done"]
-        observe_agents(params, row, obs[b], mask[b], times)
+        observe_agents(params, row, obs[b], mask[b], times, come)
 
 
 @jit_row

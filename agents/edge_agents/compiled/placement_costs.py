@@ -13,13 +13,14 @@ def hindsight_costs(problem, use, home, n_rounds, cost):
     """Cost rate of the whole application for each choice of each agent, if those after it are then placed well.
 
     The agents are placed one after the other: whoever came before stays where it was put; whoever comes later is moved
-    one by one to where it is cheapest, as long as that helps, and then once more beside each choice.
+    one by one to where it is cheapest, or changes places with another, as long as that helps, and then again beside
+    each choice.
 
     Args:
         problem: The problem as it was when the first agent was asked about.
         use: Empty (`assignment.empty_use`); scratch.
         home: (G,) int64, node of each agent in the order in which they were placed, NONE for those refused.
-        n_rounds: How often at most everybody who comes later is looked at beside a choice.
+        n_rounds: How often at most everybody who comes later, and each pair, is looked at beside a choice.
         cost: Output (G, N + 1), the last column is declining; nan where the agent does not fit beside those before it.
     """
     n_agents, n_nodes = problem.own.shape
@@ -34,9 +35,10 @@ def hindsight_costs(problem, use, home, n_rounds, cost):
             trial[:] = plan
             goal = n if n < n_nodes else NONE
             if settle(problem, use, trial, g, goal):
-                for _ in range(n_rounds):
-                    if not look_at_all(problem, use, trial, g + 1):
+                for k in range(n_rounds):
+                    if not look_at_all(problem, use, trial, g + 1) and k > 0:
                         break
+                    look_at_pairs(problem, use, trial, g + 1)
                 cost[g, n] = total(problem, trial)
             else:
                 cost[g, n] = np.nan
@@ -51,9 +53,11 @@ def hindsight_costs(problem, use, home, n_rounds, cost):
 
 @compiled
 def improve(problem, use, plan, first, most):
-    """Move the agents from number `first` on, one by one, until nothing helps or so many rounds have passed."""
+    """Move or exchange the agents from number `first` on until nothing helps or so many rounds have passed."""
     for _ in range(most):
-        if not look_at_all(problem, use, plan, first):
+        while look_at_all(problem, use, plan, first):
+            pass
+        if not look_at_pairs(problem, use, plan, first):
             break
 
 
@@ -64,6 +68,51 @@ def look_at_all(problem, use, plan, first):
     for g in range(first, plan.shape[0]):
         changed |= place(problem, use, plan, g)
     return changed
+
+
+@compiled
+def look_at_pairs(problem, use, plan, first):
+    """Let each pair of agents from number `first` on change places if that is cheaper; whether anything has changed."""
+    changed = False
+    for g in range(first, plan.shape[0]):
+        for k in range(g + 1, plan.shape[0]):
+            if plan[g] != plan[k] and plan[g] != NONE and plan[k] != NONE:
+                changed |= exchange(problem, use, plan, g, k)
+    return changed
+
+
+@compiled
+def exchange(problem, use, plan, g, k):
+    """Two agents on different nodes change places if they fit and that is cheaper; whether they do."""
+    a, b = plan[g], plan[k]
+    if not (problem.own[g, b] < np.inf and problem.own[k, a] < np.inf):
+        return False
+    give(problem, use, g, a)
+    give(problem, use, k, b)
+    plan[g], plan[k] = NONE, NONE
+    before = put(problem, use, plan, g, a) + put(problem, use, plan, k, b)
+    give(problem, use, g, a)
+    give(problem, use, k, b)
+    plan[g], plan[k] = NONE, NONE
+    if fits(problem, use, g, b) and fits(problem, use, k, a):
+        after = put(problem, use, plan, g, b) + put(problem, use, plan, k, a)
+        if after < before - 1e-9 * abs(before):
+            return True
+        give(problem, use, g, b)
+        give(problem, use, k, a)
+        plan[g], plan[k] = NONE, NONE
+    put(problem, use, plan, g, a)
+    put(problem, use, plan, k, b)
+    return False
+
+
+@compiled
+def put(problem, use, plan, g, n):
+    """Put an agent without a home on a node; returns by how much the cost rate grows."""
+    cost = price_of(problem, use, plan, g, n)
+    take(problem, use, g, n)
+    plan[g] = n
+    return cost
 
 
 @compiled

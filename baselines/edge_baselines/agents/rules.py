@@ -56,3 +56,13 @@ class Greedy(Heuristic):
     def cost(self, obs: np.ndarray) -> np.ndarray:
         """The column `agent_cost`."""
         return obs[:, :-1, seen.AGENT_COST]
+
+
+class Rollout(Heuristic):
+    """The node of least cost for the whole application, if those to come go where each then costs least."""
+
+    tasks = ("placement",)
+
+    def cost(self, obs: np.ndarray) -> np.ndarray:
+        """The column `outlook`."""
+        return obs[:, :-1, seen.OUTLOOK]

@@ -70,7 +70,7 @@ def roll_out(
     for first in range(0, len(seeds), batch_size):
         rows = np.zeros(len(seeds), bool)
         rows[first : first + batch_size] = True
-        turn = _Turn(world, policy, name, seeds, rows)
+        turn = Turn(world, policy, name, seeds, rows)
         turn.run(on_end)
         episodes += turn.episodes()
         decisions += turn.decisions
@@ -78,7 +78,7 @@ def roll_out(
     return Rollout(episodes, decisions, decide_s, time.perf_counter() - began)
 
 
-class _Turn:
+class Turn:
     """The rows that run at the same time. The others are never begun; their memory is never touched."""
 
     def __init__(self, world: World, policy: Policy, name: str, seeds: Sequence[int], rows: np.ndarray) -> None:
@@ -104,7 +104,7 @@ class _Turn:
         while active.any():
             choices = self._decide(obs, dt_s, begun)
             self._set_waits()
-            out = batch.step(choices, ~active, _blank(batch))
+            out = self._step(choices)
             self._book(out)
             if out.done.any():
                 active &= ~out.done
@@ -211,6 +211,9 @@ class _Turn:
             chosen = np.asarray(answer)[b]
             raise EdgeGymError(f"policy '{self.name}' chose {chosen} in row {b}: legal now are {allowed}")
         return choices
+
+    def _step(self, choices: np.ndarray) -> Outcome:
+        return self.batch.step(choices, ~self.active, _blank(self.batch))
 
     def _book(self, out: Outcome) -> None:
         self.reward += out.reward

@@ -27,7 +27,7 @@ MOVE = np.dtype(  # an agent starts somewhere, or moves
         ("target", "i4"),
         ("begin_s", "f8"),  # its downtime begins
         ("end_s", "f8"),  # it answers again; inf: it never arrived
-        ("bytes", "f8"),  # that travel: state and, in a start or a full migration, the image
+        ("bytes", "f8"),  # that travel: state (as last seen before) and, in a start or a full migration, the image
     ]
 )
 WHEREABOUTS = np.dtype([("time_s", "f8"), ("application", "i8"), ("site", "i4")])  # of a user, from then on

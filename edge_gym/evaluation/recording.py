@@ -1,7 +1,7 @@
 """One episode of an evaluation, played again exactly, with everything kept that people want to look at.
 
 The scenario and the seed fix everything exogenous, and a policy sees all rows of its shard whichever of them run
-(`rollout.Turn`); so playing one row alone is what the evaluation played. `Recording.compare` proves it metric by metric.
+(`rollout.Turn`); so playing one row alone is what the evaluation played. `Recording.compare` proves it by the metrics.
 """
 
 from __future__ import annotations
@@ -104,13 +104,9 @@ class Recording:
         wrong = [name for name in names if self.metrics.get(name, "-") != theirs.get(name, "-")]
         if not wrong:
             return
-        shown = ", ".join(
-            f"{name} {self.metrics.get(name, '-')!r} here, {theirs.get(name, '-')!r} there" for name in wrong[:4]
-        )
-        raise EdgeGymError(
-            f"this is not the episode that was evaluated: {len(wrong)} metrics differ ({shown})"
-            + (f"; {why}" if why else "")
-        )
+        mine, other = ({name: found.get(name, "-") for name in wrong[:4]} for found in (self.metrics, theirs))
+        text = f"this is not the episode that was evaluated: {len(wrong)} metrics differ, here {mine}, there {other}"
+        raise EdgeGymError(f"{text}; {why}" if why else text)
 
 
 def record(
@@ -210,13 +206,12 @@ def _changes(world: World, seed: int) -> np.ndarray:
     for name in ("node", "alive", "speed", "incarnation"):
         table[name] = stretch[name]
     table["time_s"] = stretch["time_ns"] / SECOND
-    last: dict[int, tuple] = {}
+    last: dict[int, Any] = {}
     kept = []
-    for k, row in enumerate(table):
-        now = row[["alive", "speed", "incarnation"]].item()
-        if last.get(int(row["node"])) != now:
+    for k, (node, *now) in enumerate(table[["node", "alive", "speed", "incarnation"]].tolist()):
+        if last.get(node) != now:
             kept.append(k)
-        last[int(row["node"])] = now
+        last[node] = now
     return table[kept]
 
 

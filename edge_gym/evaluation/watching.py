@@ -93,6 +93,12 @@ class Watched(Turn):
             self._look(self.batch, self.row, due=True)
         return super()._decide(obs, dt_s, begun)
 
+    def _begin(self, obs: np.ndarray) -> None:
+        super()._begin(obs)
+        if self.lodgers is not None:  # the world's own rules may have done much before the first decision
+            self._spare.roots[:], self._spare.episodes[:] = self.batch.roots[self.row], self.batch.episodes[self.row]
+            self._watch(step.BEGIN, self._spare.noop, 0, int(self.batch.state.world[self.row]["now_ns"]))
+
     def _step(self, choices: np.ndarray) -> Outcome:
         b = self.row
         if not self.active[b]:
@@ -106,7 +112,7 @@ class Watched(Turn):
         if self.batch.task.control and choice != self.batch.noop:
             self._note_call(choice, bool(after["calls"] == before["calls"]))
         elif after["now_ns"] > before["now_ns"] + (0 if self.lodgers is not None else self._every_ns):
-            self._watch(choice, wait_ns, int(after["now_ns"]))
+            self._watch(step.STEP, choice, wait_ns, int(after["now_ns"]))
         self._hear()
         self.rewards.append((float(out.time_s[b]), float(out.reward[b]), out.terms[b].copy()))
         self._look(self.batch, b, due=bool(out.done[b]))
@@ -148,11 +154,11 @@ class Watched(Turn):
             if name != "log":
                 mine[0] = getattr(self.batch.state, name)[self.row]
 
-    def _watch(self, choice: int, wait_ns: int, until_ns: int) -> None:
+    def _watch(self, todo: int, choice: int, wait_ns: int, until_ns: int) -> None:
         """What happens in the copy until then."""
         spare = self._spare
         obs, order, world = spare.empty_obs(), spare.order[0], spare.state.world[0]
-        order["todo"], order["action"], order["wait_ns"], order["wake_ns"] = step.STEP, choice, wait_ns, 0
+        order["todo"], order["action"], order["wait_ns"], order["wake_ns"] = todo, choice, wait_ns, 0
         while True:
             left_ns = until_ns - int(world["now_ns"])
             if spare.task.control:
@@ -163,7 +169,7 @@ class Watched(Turn):
             if world["now_ns"] >= until_ns or world["done"] == 1:
                 return
             self._look(spare, 0)
-            order["action"] = spare.noop  # nobody is asked before then
+            order["todo"], order["action"] = step.STEP, spare.noop  # nobody is asked before then
             if not spare.task.control:
                 order["wait_ns"] = 0
 

@@ -171,14 +171,7 @@ def _agents(found: Recording) -> dict[str, Any]:
     names = ("serial", "application", "role", "model")
     agents = [[*(int(a[name]) for name in names), _tick(a["seen_s"]), _tick(a["gone_s"])] for a in found.agents]
     moves = [
-        [
-            int(m["serial"]),
-            int(m["source"]),
-            int(m["target"]),
-            _tick(m["begin_s"]),
-            _tick(m["end_s"]),
-            float(m["bytes"]),
-        ]
+        [*m[["serial", "source", "target"]].item(), _tick(m["begin_s"]), _tick(m["end_s"]), float(m["bytes"])]
         for m in found.moves
     ]
     users = [[_tick(u["time_s"]), int(u["application"]), int(u["site"])] for u in found.users]

@@ -21,7 +21,8 @@ from edge_gym.scenario.io import fingerprint, loads
 
 MAX_EPISODES_BYTES = 2**30
 MAX_LINE = 2**16
-TYPES = {"task": str, "scenario": str, "scenario_fingerprint": str, "policy": str, "seed": int, "bound": bool}
+TEXT, NUMBER, TRUTH = (str, "a text"), (int, "a whole number"), (bool, "true or false")
+TYPES = {"task": TEXT, "scenario": TEXT, "scenario_fingerprint": TEXT, "policy": TEXT, "seed": NUMBER, "bound": TRUTH}
 
 
 class FinishedRun:
@@ -156,9 +157,9 @@ def _check_row(row: Any, where: str) -> dict[str, Any]:
     """A row of `episodes.jsonl` with every field of the type it must have."""
     if not isinstance(row, dict):
         raise EdgeGymInputError("", MISSING, "a JSON object", where)
-    for key, kind in TYPES.items():
+    for key, (kind, allowed) in TYPES.items():
         if type(row.get(key, MISSING)) is not kind:
-            raise EdgeGymInputError(key, row.get(key, MISSING), f"a {kind.__name__}", where)
+            raise EdgeGymInputError(key, row.get(key, MISSING), allowed, where)
     check_seed(row["seed"])
     for name, value in row.items():
         number = isinstance(value, int | float) and math.isfinite(value)

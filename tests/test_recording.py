@@ -108,6 +108,7 @@ def test_recording_tool_calls_gates_and_messages():
         after = np.searchsorted(found.time_s, call.time_s, side="right")
         assert found.world.node_names[call.node] in call.text
         assert found.nodes["gate"][after, call.node] >= 1 or found.time_s[after] > call.time_s + 0.5
+    assert all(call.reason for call in found.calls) and "its user needs it" in closing[0].reason
     assert found.messages
     read = [m for m in found.messages if m.reading.node is not None]
     assert read and all(found.world.node_names[m.node] == m.reading.node for m in read)

@@ -113,6 +113,7 @@ function paintLanes(context, width, height) {
     for (let column = 0; column < columns; column += 1) {
       paintCell(context, n, sampleAt((column / columns) * END), LEFT + column, y, tall - 1);
     }
+    if (tall < 8) return;
     context.fillStyle = colours.soft;
     context.font = `${Math.min(tall - 2, 10)}px system-ui, sans-serif`;
     context.textAlign = "right";

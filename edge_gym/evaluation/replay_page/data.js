@@ -132,7 +132,7 @@ function happenings() {
       time: seconds(ticks), node, kind: refused ? "bad" : "call", text: refused ? `${text}: refused by the guards` : text,
       more: reason })),
     ...notableChanges().map((c) => ({
-      time: c.time, node: c.node, kind: "change", text: `${name(c.node)} ${c.what}`, more: "the truth; no controller sees it" })),
+      time: c.time, node: c.node, kind: "change", text: `${name(c.node)} ${c.what}`, more: "the truth; only an oracle sees it" })),
     ...MOVES.filter((m) => m.begin > 0).map((m) => ({
       time: m.begin, node: m.target, from: m.source, kind: "move",
       text: m.source < 0 ? `${agent(m.serial)} starts on ${name(m.target)}`

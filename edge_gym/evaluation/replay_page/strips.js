@@ -138,6 +138,7 @@ function paintCell(context, n, sample, x, y, tall) {
 
 /** The still part, what is to come veiled, and the cursor. */
 function drawStrip(canvas, copy, time) {
+  if (!copy.width || !copy.height) return; // the window has no size just now
   const [context, width, height] = prepare(canvas);
   context.drawImage(copy, 0, 0, width, height);
   const x = xOf(time, width);

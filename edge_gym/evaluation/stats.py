@@ -12,6 +12,7 @@ bootstrap, probability of improvement and performance profiles; Holm, Scand. J. 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -28,13 +29,17 @@ class Interval(NamedTuple):
     high: np.ndarray
 
 
+@lru_cache(maxsize=2)
 def resample_weights(n_seeds: int, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
     """Shares (R, S) of each of S seeds in R bootstrap resamples.
 
-    How often each seed is drawn is multinomial, and means need nothing else, so no index array is built.
+    How often each seed is drawn is multinomial, and means need nothing else, so no index array is built. The array is
+    read-only: all metrics of a table share it.
     """
     rng = np.random.default_rng(seed)
-    return rng.multinomial(n_seeds, np.full(n_seeds, 1.0 / n_seeds), size=resamples) / n_seeds
+    shares = rng.multinomial(n_seeds, np.full(n_seeds, 1.0 / n_seeds), size=resamples) / n_seeds
+    shares.flags.writeable = False
+    return shares
 
 
 def mean_interval(x: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:

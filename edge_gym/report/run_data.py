@@ -1,0 +1,155 @@
+"""Reads the folder of an evaluation for the report. Whoever made the folder is not trusted: it may come by mail."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_gym.errors import MISSING, EdgeGymInputError
+from edge_gym.evaluation.metrics import COUNTER, METRICS
+from edge_gym.evaluation.results import KEYS
+from edge_gym.files import check_regular, decode_utf8, read_bytes
+
+MAX_BYTES = 512 * 2**20  # of a file
+MAX_LINES = 1_000_000  # episodes
+MAX_REGIMES, MAX_POLICIES, MAX_NAME = 200, 200, 300
+MAX_COUNTERS = 200  # figures of one episode that the policy counted itself
+LARGEST = 1e15  # of any figure: sums and squares stay finite
+TYPES = {"privileged": bool, "bound": bool, "seed": int}  # the other keys of a row are strings
+TIMES = ("decisions", "decide_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run folder holds, checked.
+
+    Attributes:
+        name: Of the folder.
+        manifest: Its manifest, a dict; what is inside is checked where it is used.
+        rows: As `Results.rows`; all policies of a (task, scenario) have the same seeds, ascending.
+        timing: As `Results.timing`; empty if the folder has none.
+    """
+
+    name: str
+    manifest: dict[str, Any]
+    rows: list[dict[str, Any]]
+    timing: list[dict[str, Any]]
+
+
+def read_run(folder: str | os.PathLike) -> Run:
+    """Reads a finished run.
+
+    Raises:
+        EdgeGymInputError: It is no folder of an evaluation, or something in it is not what an evaluation writes.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise EdgeGymInputError("run", str(folder), "the folder of an evaluation", hint="made by edge-gym bench --out")
+    manifest = _json(path / "manifest.json")
+    if not isinstance(manifest, dict) or manifest.get("kind") != "edge_gym evaluation":
+        raise EdgeGymInputError("kind", MISSING, "'edge_gym evaluation'", "manifest.json", "not the folder of a run")
+    if not (path / "episodes.jsonl").exists():
+        hint = "the run is not finished: edge-gym bench --resume"
+        raise EdgeGymInputError("run", str(folder), "a finished run", hint=hint)
+    rows = list(_rows(path / "episodes.jsonl"))
+    _check_regimes(rows)
+    return Run(path.resolve().name, manifest, rows, _timing(path / "timing.json"))
+
+
+def _json(path: Path) -> Any:
+    return _parsed(_text(path), path.name)
+
+
+def _text(path: Path) -> str:
+    return decode_utf8(read_bytes(check_regular(path), MAX_BYTES), path.name)
+
+
+def _parsed(text: str, where: str) -> Any:
+    def no(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        return json.loads(text, parse_constant=no)
+    except (ValueError, RecursionError) as error:
+        reason = "too deep" if isinstance(error, RecursionError) else str(error)
+        raise EdgeGymInputError("", MISSING, "JSON", where, reason) from None
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    lines = _text(path).splitlines()
+    if not 1 <= len(lines) <= MAX_LINES:
+        raise EdgeGymInputError("episodes", len(lines), f"1 ... {MAX_LINES}", path.name)
+    for number, line in enumerate(lines, 1):
+        yield _row(line, f"{path.name}:{number}")
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    row = _parsed(line, where)
+    if not isinstance(row, dict):
+        raise EdgeGymInputError("", MISSING, "an object with the metrics of an episode", where)
+    for key in KEYS:
+        kind = TYPES.get(key, str)
+        value = row.get(key, MISSING)
+        if type(value) is not kind or (kind is str and not 0 < len(value) <= MAX_NAME):
+            raise EdgeGymInputError(key, value, f"of type {kind.__name__}", where)
+    others = row.keys() - {*KEYS, *METRICS}
+    if len(others) > MAX_COUNTERS:
+        raise EdgeGymInputError("", len(others), f"at most {MAX_COUNTERS} figures beside the metrics", where)
+    for key in (*METRICS, *sorted(others)):
+        if key in others and not COUNTER.fullmatch(key):
+            raise EdgeGymInputError(key, MISSING, "a metric, or a name as in 'llm.calls'", where)
+        value = row.get(key, MISSING)
+        if value is not None or key in others:
+            _check_figure(key, value, where)
+    return row
+
+
+def _check_figure(key: str, value: Any, where: str, least: float = -LARGEST) -> None:
+    right = isinstance(value, int | float) and not isinstance(value, bool)
+    if not right or not least <= value <= LARGEST or math.isnan(value):
+        raise EdgeGymInputError(key, value, f"a number in {least:g} ... {LARGEST:g}", where)
+
+
+def _check_regimes(rows: list[dict[str, Any]]) -> None:
+    """In each regime every policy met the same worlds, which is what makes them comparable."""
+    cells: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+    for row in rows:
+        cells.setdefault((row["task"], row["scenario"]), {}).setdefault(row["policy"], []).append(row)
+    where = "episodes.jsonl"
+    if len(cells) > MAX_REGIMES:
+        raise EdgeGymInputError("scenarios", len(cells), f"at most {MAX_REGIMES}", where)
+    for (task, scenario), policies in cells.items():
+        if len(policies) > MAX_POLICIES:
+            raise EdgeGymInputError("policies", len(policies), f"at most {MAX_POLICIES}", where)
+        seeds = [row["seed"] for row in next(iter(policies.values()))]
+        if sorted(set(seeds)) != seeds:
+            raise EdgeGymInputError("seed", seeds[:5], "ascending, each once", f"{where}: {task}/{scenario}")
+        for policy, own in policies.items():
+            place = f"{where}: {task}/{scenario}, policy {policy}"
+            if [row["seed"] for row in own] != seeds:
+                raise EdgeGymInputError("seed", MISSING, "those of the other policies", place)
+            same = ("scenario_fingerprint", "privileged", "bound")
+            if len({(*(row[key] for key in same), *sorted(row)) for row in own}) != 1:
+                raise EdgeGymInputError("", MISSING, "the same kind of row for every seed", place)
+
+
+def _timing(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    found = _json(path)
+    rows = found.get("rows") if isinstance(found, dict) else None
+    if not isinstance(rows, list) or len(rows) > MAX_LINES or not all(isinstance(row, dict) for row in rows):
+        raise EdgeGymInputError("rows", MISSING, "a list of objects", path.name)
+    for number, row in enumerate(rows):
+        where = f"{path.name}: rows[{number}]"
+        for key in ("task", "scenario", "policy"):
+            if not isinstance(row.get(key), str):
+                raise EdgeGymInputError(key, row.get(key, MISSING), "of type str", where)
+        for key in TIMES:
+            _check_figure(key, row.get(key, MISSING), where, 0.0)
+    return rows

@@ -70,7 +70,7 @@ def roll_out(
     for first in range(0, len(seeds), batch_size):
         rows = np.zeros(len(seeds), bool)
         rows[first : first + batch_size] = True
-        turn = _Turn(world, policy, name, seeds, rows)
+        turn = Turn(world, policy, name, seeds, rows)
         turn.run(on_end)
         episodes += turn.episodes()
         decisions += turn.decisions
@@ -78,8 +78,16 @@ def roll_out(
     return Rollout(episodes, decisions, decide_s, time.perf_counter() - began)
 
 
-class _Turn:
-    """The rows that run at the same time. The others are never begun; their memory is never touched."""
+class Turn:
+    """The rows that run at the same time. The others are never begun; their memory is never touched.
+
+    Args:
+        world: The scenario made ready to run.
+        policy: Who decides.
+        name: Its name, for messages and its seed.
+        seeds: One for each row.
+        rows: (B,) bool, those that run.
+    """
 
     def __init__(self, world: World, policy: Policy, name: str, seeds: Sequence[int], rows: np.ndarray) -> None:
         self.policy, self.name, self.rows = policy, name, rows
@@ -95,16 +103,17 @@ class _Turn:
         self.decisions, self.decide_s = 0, 0.0
 
     def run(self, on_end: Callable[[int], None] | None) -> None:
+        """Play all episodes to their end, once."""
         batch, active = self.batch, self.active
         self._call("reset", batch.n_worlds, policy_seed(self.name, batch.roots.tolist()))
         obs = _blank(batch)
-        batch.reset(active, obs)
+        self._begin(obs)
         self.ended.append(batch.ended())  # before the first decision, where the world has rules of its own
         dt_s, begun = np.zeros(batch.n_worlds), active.copy()
         while active.any():
             choices = self._decide(obs, dt_s, begun)
             self._set_waits()
-            out = batch.step(choices, ~active, _blank(batch))
+            out = self._step(choices)
             self._book(out)
             if out.done.any():
                 active &= ~out.done
@@ -211,6 +220,12 @@ class _Turn:
             chosen = np.asarray(answer)[b]
             raise EdgeGymError(f"policy '{self.name}' chose {chosen} in row {b}: legal now are {allowed}")
         return choices
+
+    def _begin(self, obs: np.ndarray) -> None:
+        self.batch.reset(self.active, obs)
+
+    def _step(self, choices: np.ndarray) -> Outcome:
+        return self.batch.step(choices, ~self.active, _blank(self.batch))
 
     def _book(self, out: Outcome) -> None:
         self.reward += out.reward

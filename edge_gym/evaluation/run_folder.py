@@ -46,7 +46,11 @@ class RunFolder(ClaimedFolder):
     def write_results(self, results: Results, page: str) -> None:
         """Write what people and programs read, from all shards."""
         atomic_write(self.path / "episodes.jsonl", to_lines(results.rows))
-        atomic_write(self.path / "timing.json", json.dumps({"rows": results.timing}, indent=1) + "\n")
+        cells = dict.fromkeys((one["task"], one["scenario"], one["policy"]) for one in results.timing)
+        keys = ("task", "scenario", "policy", "decision_us")
+        times = [dict(zip(keys, (*cell, results.decision_us(*cell)), strict=True)) for cell in cells]
+        timing = {"rows": results.timing, "decision_us": times}
+        atomic_write(self.path / "timing.json", json.dumps(timing, indent=1) + "\n")
         atomic_write(self.path / "summary.json", json.dumps(results.summary(), indent=1, allow_nan=False) + "\n")
         atomic_write(self.path / "report.html", page)
 

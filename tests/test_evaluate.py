@@ -265,10 +265,14 @@ def test_files(tmp_path):
     assert [json.loads(line) for line in lines] == found.rows
     assert "decision_us" not in lines[0]
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary == found.summary() and list(summary) == ["rows"]
+    assert summary == found.summary()
+    assert list(summary) == ["rows", "comparisons", "aggregates", "failures"] and summary["failures"] == []
+    assert "decision_us" not in (folder / "summary.json").read_text()  # no second run has the same wall clock
+    times = json.loads((folder / "timing.json").read_text())["decision_us"]
+    assert [(one["policy"], one["decision_us"] > 0) for one in times] == [("t_first", True), ("oracle", True)]
     for row in summary["rows"]:
         assert list(row) == ["task", "scenario", "policy", "privileged", "bound", "metrics"]
-        assert set(row["metrics"]) == {*METRICS, "decision_us", "latency_ratio_oracle"}
+        assert set(row["metrics"]) == {*METRICS, "latency_ratio_oracle"}
         assert all(list(entry) == ["mean", "lo", "hi"] for entry in row["metrics"].values())
         entry = row["metrics"]["latency_mean_s"]
         assert entry["lo"] < entry["mean"] < entry["hi"]

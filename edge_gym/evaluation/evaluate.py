@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,8 @@ def run_plan(
         about |= {"failures": results.failures} if results.failures else {}
         about |= {"trainings": dict(results.trainings)} if results.trainings else {}
         folder.write_manifest(about, finished=not results.failures)
+        from edge_gym.report.write import write_reports
+
         write_reports(folder.path)
         return results
 

@@ -10,7 +10,7 @@ import numpy as np
 from edge_gym.errors import printable
 from edge_gym.evaluation.report import figure as number
 from edge_gym.evaluation.stats import performance_profile, ratio_interval
-from edge_gym.report.aggregate import Overall
+from edge_gym.report.overall import Overall
 from edge_gym.report.regimes import Regime
 from edge_gym.report.styles import INK, MUTED, Style
 from edge_gym.report.svg import Figure, draw
@@ -62,10 +62,10 @@ def intervals(axes: Axes, values: Any, names: Sequence[str], styles: dict[str, S
 
 def paired(regime: Regime, styles: dict[str, Style]) -> Figure:
     """Each policy over the best of them, world by world."""
-    best = regime.contenders[0]
+    best = str(regime.best)
     names = [name for name in regime.policies if name != best]
-    reference = regime.cost(best)
-    table = np.array([regime.cost(name) for name in names])
+    reference = regime.costs[best]
+    table = np.array([regime.costs[name] for name in names])
     found = ratio_interval(table, reference)
     dots = table[:, :MAX_DOTS] / reference[:MAX_DOTS]
     low, high = float(min(dots.min(), 1.0)), float(max(dots.max(), 1.0))

@@ -1,59 +1,80 @@
-"""What a run shows, and what it is too small to show: verdicts in words, one for each regime."""
+"""What a run shows, and what it is too small to show: one card for each regime."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
-from edge_gym.evaluation.stats import RESAMPLES, holm, resample_weights
+from edge_gym.errors import printable
+from edge_gym.evaluation.compare import FEW_EPISODES, FEW_TRAININGS, SAME
+from edge_gym.evaluation.report import figure as number
 from edge_gym.report.regimes import Regime
 
-LEVEL = 0.05
-FEW = 100  # episodes below which no verdict is a verdict: reliability demands at least these many shared worlds
 
-
-class Verdict(NamedTuple):
+class Finding(NamedTuple):
     """Who is best in a regime.
 
     Attributes:
         regime: Where.
-        best: The best policy that sees no more than a real controller.
-        level_with: Those that are not significantly worse, after Holm's correction over all others.
-        ratio: Cost of the best over that of the reference.
-        detectable: The smallest relative difference from the runner-up that these worlds show with 80 % power; NaN
-            without a runner-up or from a single world.
+        best: The best policy that sees no more than a real controller; "" if there is none.
+        cost: Its mean cost with unit.
+        interval: Of it, 95 %.
+        ratio: Its cost over that of the reference, in words; "" if it is the reference.
+        level_with: Those that no difference from the best is shown for.
+        notices: What a reader must know before believing it.
     """
 
     regime: Regime
     best: str
+    cost: str
+    interval: str
+    ratio: str
     level_with: list[str]
-    ratio: float
-    detectable: float
+    notices: list[str]
 
 
-def verdict(regime: Regime) -> Verdict:
-    """The verdict of one regime."""
-    best, *others = regime.contenders
-    own = regime.cost(best)
-    level = [name for name, p in zip(others, p_values(regime, best, others), strict=True) if p > LEVEL]
-    reference = regime.cost(str(regime.reference)).mean()
-    ratio = float(own.mean() / reference) if reference > 0 else float("nan")
-    return Verdict(regime, best, level, ratio, _detectable(own, regime.cost(others[0])) if others else float("nan"))
+def finding(regime: Regime) -> Finding:
+    """The card of one regime."""
+    best, comparison = regime.best, regime.comparison
+    if best is None:
+        return Finding(regime, "", "", "", "", [], ["Nothing but privileged policies and bounds was played."])
+    entry = regime.row[best]["metrics"]["return" if regime.agents else "latency_mean_s"]
+    ends = [entry["lo"], entry["hi"]] if not regime.agents else [_minus(entry["hi"]), _minus(entry["lo"])]
+    cost = regime.costs[best].mean()
+    pairs = comparison["pairs"]
+    return Finding(
+        regime=regime,
+        best=best,
+        cost=f"{number(float(cost))}{'' if regime.agents else ' s'}",
+        interval="" if None in ends else f"[{number(ends[0])}, {number(ends[1])}]",
+        ratio=_ratio(regime, best, float(cost)),
+        level_with=[pair["policy"] for pair in pairs if pair["verdict"] == SAME],
+        notices=_notices(comparison),
+    )
 
 
-def p_values(regime: Regime, best: str, others: list[str]) -> np.ndarray:
-    """(K,) two-sided paired bootstrap p-values of "costs the same as the best", after Holm; 1 from a single world."""
-    if not others or len(regime.seeds) < 2:
-        return np.ones(len(others))
-    differences = np.array([regime.cost(name) - regime.cost(best) for name in others])
-    drawn = differences @ resample_weights(len(regime.seeds)).T
-    tail = np.minimum((drawn <= 0).sum(axis=1), (drawn >= 0).sum(axis=1))
-    return holm(np.minimum(2.0 * (1.0 + tail) / (1.0 + RESAMPLES), 1.0))
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value
 
 
-def _detectable(own: np.ndarray, other: np.ndarray) -> float:
-    """(1.96 + 0.84) standard errors of the paired difference, over the mean."""
-    if len(own) < 2 or own.mean() <= 0:
-        return float("nan")
-    return float(2.8 * (other - own).std(ddof=1) / np.sqrt(len(own)) / own.mean())
+def _ratio(regime: Regime, best: str, cost: float) -> str:
+    reference = float(regime.costs[regime.reference].mean())
+    if regime.reference == best or reference <= 0:
+        return ""
+    return f"{cost / reference:.3f} x {printable(regime.reference, 40)}"
+
+
+def _notices(comparison: dict) -> list[str]:
+    pairs, found = comparison["pairs"], []
+    verdicts = {pair["verdict"] for pair in pairs}
+    if FEW_EPISODES in verdicts or not pairs:
+        found.append(f"No verdict: {comparison['episodes']} worlds, at least {comparison['min_episodes']} are needed.")
+    if FEW_TRAININGS in verdicts:
+        few = ", ".join(printable(pair["policy"], 40) for pair in pairs if pair["verdict"] == FEW_TRAININGS)
+        found.append(f"No verdict on {few}: at least {comparison['min_trainings']} trainings of a recipe are needed.")
+    seen = [pair["detectable"] for pair in pairs if pair["detectable"] is not None]
+    if seen:
+        found.append(
+            f"These worlds show differences from {100 * min(seen):.2g} to {100 * max(seen):.2g} % on, depending on the "
+            f"policy ({100 * comparison['power']:g} % power at level {comparison['level']:g})."
+        )
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from edge_gym.errors import printable
-from edge_gym.evaluation.report import AGENTS, rank
+from edge_gym.evaluation.compare import AGENTS, compare, costs_of
+from edge_gym.evaluation.report import rank
 from edge_gym.evaluation.results import REFERENCE, Results
 from edge_gym.report.run_data import Run
 
@@ -27,6 +27,7 @@ class Regime:
         seeds: (S,) of the worlds.
         rows: Summary rows, best first; see `Results.summary`.
         episodes: Policy -> its S rows of `episodes.jsonl`.
+        comparison: Each policy against the best (`edge_gym.evaluation.compare.compare`).
         decision_us: Policy -> microseconds a decision took it on average, where it was measured.
     """
 
@@ -37,6 +38,7 @@ class Regime:
     seeds: tuple[int, ...]
     rows: list[dict[str, Any]]
     episodes: dict[str, list[dict[str, Any]]]
+    comparison: dict[str, Any]
     decision_us: dict[str, float]
 
     @property
@@ -55,14 +57,15 @@ class Regime:
         return "weighted cost per episode" if self.agents else "mean latency (s)"
 
     @cached_property
-    def policies(self) -> list[str]:
-        """Names, best first, without those that have no costs (bounds on something else)."""
-        return [row["policy"] for row in self.rows if np.isfinite(self._costs(row["policy"])).all()]
+    def costs(self) -> dict[str, np.ndarray]:
+        """(S,) cost in each world of each policy that is no bound, best first; lower is better."""
+        found = costs_of([row for rows in self.episodes.values() for row in rows])
+        return {row["policy"]: found[row["policy"]] for row in self.rows if row["policy"] in found}
 
-    @cached_property
-    def costs(self) -> np.ndarray:
-        """(P, S) cost of each of `policies` in each world; lower is better."""
-        return np.array([self._costs(name) for name in self.policies]).reshape(len(self.policies), len(self.seeds))
+    @property
+    def policies(self) -> list[str]:
+        """Names of all that is no bound, best first."""
+        return list(self.costs)
 
     @cached_property
     def row(self) -> dict[str, dict[str, Any]]:
@@ -70,25 +73,14 @@ class Regime:
         return {row["policy"]: row for row in self.rows}
 
     @property
-    def contenders(self) -> list[str]:
-        """Policies that see what a real controller can see, best first."""
-        return [name for name in self.policies if not (self.row[name]["privileged"] or self.row[name]["bound"])]
+    def best(self) -> str | None:
+        """The best policy that sees no more than a real controller."""
+        return self.comparison["best"]
 
     @property
-    def reference(self) -> str | None:
-        """The policy that ratios and regret refer to: the oracle, or the best of all that can be played."""
-        played = [name for name in self.policies if not self.row[name]["bound"]]
-        if REFERENCE in played:
-            return REFERENCE
-        return played[0] if played else None
-
-    def cost(self, policy: str) -> np.ndarray:
-        """(S,) costs of one policy."""
-        return self.costs[self.policies.index(policy)]
-
-    def _costs(self, policy: str) -> np.ndarray:
-        name, sign = ("return", -1.0) if self.agents else ("latency_mean_s", 1.0)
-        return sign * np.array([np.nan if row[name] is None else row[name] for row in self.episodes[policy]], float)
+    def reference(self) -> str:
+        """The policy that ratios and regret refer to: the oracle, or the best of all that were played."""
+        return REFERENCE if REFERENCE in self.costs else self.policies[0]
 
 
 def regimes_of(run: Run) -> list[Regime]:
@@ -100,24 +92,24 @@ def regimes_of(run: Run) -> list[Regime]:
 def _regime(run: Run, anchor: str, task: str, scenario: str) -> Regime:
     own = [row for row in run.rows if (row["task"], row["scenario"]) == (task, scenario)]
     timing = [row for row in run.timing if (row["task"], row["scenario"]) == (task, scenario)]
+    results = Results(own, timing, [], run.trainings)
     episodes: dict[str, list[dict[str, Any]]] = {}
     for row in own:
         episodes.setdefault(row["policy"], []).append(row)
-    seeds = tuple(row["seed"] for row in next(iter(episodes.values())))
-    rows = sorted(Results(own, timing).summary()["rows"], key=_order)
+    measured = {policy: results.decision_us(task, scenario, policy) for policy in episodes}
     return Regime(
-        anchor, task, scenario, own[0]["scenario_fingerprint"], seeds, rows, episodes, dict(_decision_us(timing))
+        anchor=anchor,
+        task=task,
+        scenario=scenario,
+        fingerprint=own[0]["scenario_fingerprint"],
+        seeds=tuple(row["seed"] for row in next(iter(episodes.values()))),
+        rows=sorted(results.table_rows(), key=_order),
+        episodes=episodes,
+        comparison=compare(own, run.trainings),
+        decision_us={policy: us for policy, us in measured.items() if us},
     )
 
 
 def _order(row: dict[str, Any]) -> float:
     value = rank(row)
     return float("inf") if value is None else value
-
-
-def _decision_us(timing: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
-    for policy in dict.fromkeys(row["policy"] for row in timing):
-        own = [row for row in timing if row["policy"] == policy]
-        decisions = sum(row["decisions"] for row in own)
-        if decisions:
-            yield policy, 1e6 * sum(row["decide_s"] for row in own) / decisions

@@ -22,6 +22,8 @@ MAX_COUNTERS = 200  # figures of one episode that the policy counted itself
 LARGEST = 1e15  # of any figure: sums and squares stay finite
 TYPES = {"privileged": bool, "bound": bool, "seed": int}  # the other keys of a row are strings
 TIMES = ("decisions", "decide_s")
+CELL = ("task", "scenario", "policy")
+FAILURE = {**dict.fromkeys(CELL, str), "first_seed": int, "episodes": int, "attempts": int, "reason": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,16 @@ class Run:
         manifest: Its manifest, a dict; what is inside is checked where it is used.
         rows: As `Results.rows`; all policies of a (task, scenario) have the same seeds, ascending.
         timing: As `Results.timing`; empty if the folder has none.
+        failures: As `Results.failures`; policies that failed in a regime have no rows there.
+        trainings: As `Results.trainings`.
     """
 
     name: str
     manifest: dict[str, Any]
     rows: list[dict[str, Any]]
     timing: list[dict[str, Any]]
+    failures: list[dict[str, Any]]
+    trainings: dict[str, dict[str, Any]]
 
 
 def read_run(folder: str | os.PathLike) -> Run:
@@ -56,9 +62,13 @@ def read_run(folder: str | os.PathLike) -> Run:
     if not (path / "episodes.jsonl").exists():
         hint = "the run is not finished: edge-gym bench --resume"
         raise EdgeGymInputError("run", str(folder), "a finished run", hint=hint)
-    rows = list(_rows(path / "episodes.jsonl"))
+    failures, trainings = _failures(manifest.get("failures", [])), _trainings(manifest.get("trainings", {}))
+    failed = {tuple(one[key] for key in CELL) for one in failures}
+    rows = [row for row in _rows(path / "episodes.jsonl") if tuple(row[key] for key in CELL) not in failed]
+    if not rows:
+        raise EdgeGymInputError("run", str(folder), "a run in which something did not fail")
     _check_regimes(rows)
-    return Run(path.resolve().name, manifest, rows, _timing(path / "timing.json"))
+    return Run(path.resolve().name, manifest, rows, _timing(path / "timing.json"), failures, trainings)
 
 
 def _json(path: Path) -> Any:
@@ -142,14 +152,38 @@ def _timing(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     found = _json(path)
-    rows = found.get("rows") if isinstance(found, dict) else None
-    if not isinstance(rows, list) or len(rows) > MAX_LINES or not all(isinstance(row, dict) for row in rows):
-        raise EdgeGymInputError("rows", MISSING, "a list of objects", path.name)
+    rows = _list_of_dicts(found.get("rows") if isinstance(found, dict) else None, f"{path.name}: rows")
     for number, row in enumerate(rows):
         where = f"{path.name}: rows[{number}]"
-        for key in ("task", "scenario", "policy"):
+        for key in CELL:
             if not isinstance(row.get(key), str):
                 raise EdgeGymInputError(key, row.get(key, MISSING), "of type str", where)
         for key in TIMES:
             _check_figure(key, row.get(key, MISSING), where, 0.0)
     return rows
+
+
+def _failures(given: Any) -> list[dict[str, Any]]:
+    where = "manifest.json: failures"
+    for one in _list_of_dicts(given, where):
+        for key, kind in FAILURE.items():
+            if type(one.get(key)) is not kind:
+                raise EdgeGymInputError(key, one.get(key, MISSING), f"of type {kind.__name__}", where)
+    return given
+
+
+def _list_of_dicts(given: Any, where: str) -> list[dict[str, Any]]:
+    if not isinstance(given, list) or len(given) > MAX_LINES or not all(isinstance(one, dict) for one in given):
+        raise EdgeGymInputError("", MISSING, "a list of objects", where)
+    return given
+
+
+def _trainings(given: Any) -> dict[str, dict[str, Any]]:
+    where = "manifest.json: trainings"
+    if not isinstance(given, dict):
+        raise EdgeGymInputError("", MISSING, "an object", where)
+    for policy, one in given.items():
+        known = isinstance(one, dict) and {"recipe", "seed"} <= one.keys()
+        if not known or not isinstance(one["recipe"], str) or not isinstance(one["seed"], int | str | None):
+            raise EdgeGymInputError(policy, one, "a recipe (str) and a seed", where)
+    return given

@@ -119,6 +119,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     subs = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name")
     commands = {
         "bench": _bench_parser(subs),
+        "report": _report_parser(subs),
         "train": _train_parser(subs),
         "list": _list_parser(subs),
         "show": _show_parser(subs),
@@ -159,6 +160,17 @@ def _bench_parser(subs: Any) -> Parser:
     llm.add_argument("--llm-calls", metavar="N", help="at most so many requests to the model in an episode")
     llm.add_argument("--allow-unpriced", action="store_true", help="ask although the price is not known")
     parser.set_defaults(command=_bench)
+    return parser
+
+
+def _report_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("report", help="make an offline page, Markdown or CSV of the results in a folder")
+    parser.add_argument("run", metavar="FOLDER", help="of a finished run of edge-gym bench --out")
+    parser.add_argument("--out", metavar="FILE", help="default: report.html, report.md or leaderboard.csv in FOLDER")
+    parser.add_argument("--format", metavar="NAME", help="html, md or csv (default: as --out ends, else html)")
+    again = "episodes of each policy and scenario to play again, for time series and regret (default 5; 0: none)"
+    parser.add_argument("--recordings", default="5", metavar="N", help=again)
+    parser.set_defaults(command=_report)
     return parser
 
 
@@ -275,6 +287,12 @@ def _bench(options: argparse.Namespace) -> int:
     from edge_gym.cli.bench import bench
 
     return bench(options)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from edge_gym.cli.report import report
+
+    return report(options)
 
 
 def _train(options: argparse.Namespace) -> int:

@@ -23,10 +23,10 @@ ROW_IN, ROOM_IN = 0.27, 0.75  # height of a row of names, and of what is around 
 MAX_LINES = 8  # policies in a figure with lines
 
 
-def best_lines(regime_policies: Sequence[str], reference: str | None) -> list[str]:
+def best_lines(policies: Sequence[str], reference: str, most: int = MAX_LINES) -> list[str]:
     """The policies that a figure with lines shows: the reference, and the best of the others."""
-    found = list(regime_policies[:MAX_LINES])
-    if reference is not None and reference not in found:
+    found = list(policies[:most])
+    if reference in policies and reference not in found:
         found[-1] = reference
     return found
 
@@ -121,7 +121,9 @@ def quantiles(regime: Regime, styles: dict[str, Style]) -> Figure | None:
         "Latency from arrival to the last byte, seconds: the marker is the mean, the strokes are the median, P95 and "
         f"P99 of an episode; each averaged over {len(regime.seeds)} worlds."
     )
-    alt = "; ".join(f"{printable(n, 60)} P50 {number(v[0])} s, P99 {number(v[3])} s" for n, v in table.items() if n in names)
+    alt = "; ".join(
+        f"{printable(n, 60)} P50 {number(v[0])} s, P99 {number(v[3])} s" for n, v in table.items() if n in names
+    )
     return Figure(f"{regime.anchor}-quantiles", svg, caption, f"Latency: {alt}.")
 
 
@@ -136,12 +138,13 @@ def overall_ratio(overall: Overall, styles: dict[str, Style]) -> Figure:
         rows_of_names(axes, names, styles)
         low, high = np.nanmin(overall.iqm.value), np.nanmax([overall.iqm.value, overall.iqm.high])
         log_axis(axes.xaxis, float(min(low, 1.0)), float(high))
-        axes.set_xlabel(f"cost over that of {overall.reference_words} in the same world")
+        axes.set_xlabel(f"cost over the mean of {overall.reference_words}")
 
     svg = draw("overall-ratio", paint, ROOM_IN + ROW_IN * len(names))
     caption = (
         f"Interquartile mean, over {overall.ratios.shape[1]} regimes x {overall.ratios.shape[2]} worlds, of a policy's "
-        f"cost over that of {overall.reference_words}; bars are 95 % stratified bootstrap intervals. Left is better."
+        f"cost over the mean of {overall.reference_words} in that regime; bars are "
+        "95 % stratified bootstrap intervals. Left is better."
     )
     alt = "; ".join(f"{printable(name, 60)} {number(overall.iqm.value[k])}" for k, name in enumerate(names))
     return Figure("overall-ratio", svg, caption, f"Interquartile mean ratio: {alt}.")
@@ -162,12 +165,12 @@ def overall_profile(overall: Overall, styles: dict[str, Style]) -> Figure:
             axes.plot(at, 100 * shares[k], drawstyle="steps-post", **styles[name].line)
         axes.set(xlim=(at[0], at[-1]), ylim=(0, 102), ylabel="share of worlds (%)")
         log_axis(axes.xaxis, low, high)
-        axes.set_xlabel(f"at most so many times the cost of {overall.reference_words}")
+        axes.set_xlabel(f"at most so many times the mean of {overall.reference_words}")
 
     caption = (
         f"Performance profile: the share of all {ratios.shape[1]} worlds in which a policy costs at most so many times "
-        f"what {overall.reference_words} does. Higher and further left is better; a curve that is late to reach 100 % "
-        "belongs to a policy that sometimes fails badly."
+        f"what {overall.reference_words} does on average there. Higher and further left is better; "
+        "a curve that is late to reach 100 % belongs to a policy that sometimes fails badly."
     )
     one_and_half = performance_profile(ratios, np.array([1.5]))[:, 0]
     alt = "; ".join(f"{printable(name, 60)} {100 * one_and_half[k]:.0f} %" for k, name in enumerate(names))
@@ -194,7 +197,7 @@ def time_and_quality(overall: Overall, styles: dict[str, Style]) -> Figure | Non
         log_axis(axes.yaxis, float(quality.min()), float(quality.max()))
         log_axis(axes.xaxis, float(time_us.min()), float(time_us.max()))
         axes.margins(0.08)
-        axes.set_ylabel(f"cost over that of {overall.reference_words}")
+        axes.set_ylabel(f"cost over the mean of {overall.reference_words}")
 
     caption = (
         "Time a policy takes for a decision (microseconds, its own code alone, averaged over a batch of worlds on the "
@@ -202,4 +205,6 @@ def time_and_quality(overall: Overall, styles: dict[str, Style]) -> Figure | Non
         "those that no other policy beats in both."
     )
     alt = ", ".join(f"{printable(names[k], 60)} ({number(time_us[k])} µs, {number(quality[k])})" for k in front)
-    return Figure("time-and-quality", draw("time-and-quality", paint), caption, f"Not beaten in both: {alt}.", tuple(names))
+    return Figure(
+        "time-and-quality", draw("time-and-quality", paint), caption, f"Not beaten in both: {alt}.", tuple(names)
+    )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 POINTS = 240  # of a curve
 BEFORE_S, AFTER_S, BIN_S = 10.0, 40.0, 2.0  # around a change
 PHASES = ((0.0, 6.0), (6.0, 20.0), (20.0, 40.0))  # after it, seconds
+FEW_LINES = 5  # where all curves follow the same ups and downs
 MAX_MARKS = 40  # drawn in one figure
 
 
@@ -38,7 +39,9 @@ def survival(regime: Regime, played: Played, styles: dict[str, Style]) -> Figure
             x = np.quantile(latency[name], 1.0 - shares)
             axes.plot(x, 100 * shares, **styles[name].line)
         log_axis(axes.yaxis, 100 * shares[-1], 100.0)
-        low, high = (fold(float(f(values)) for values in latency.values()) for fold, f in ((min, np.min), (max, np.max)))
+        low, high = (
+            fold(float(f(values)) for values in latency.values()) for fold, f in ((min, np.min), (max, np.max))
+        )
         log_axis(axes.xaxis, max(low, high / 1e5), high)
         axes.set(xlabel="latency of a request (s)", ylabel="requests that take longer (%)")
 
@@ -54,7 +57,7 @@ def survival(regime: Regime, played: Played, styles: dict[str, Style]) -> Figure
 
 def one_episode(regime: Regime, played: Played, styles: dict[str, Style]) -> Figure:
     """The first episode as it went, with what happened in it."""
-    names = best_lines(list(played.episodes), regime.reference)
+    names = best_lines(list(played.episodes), regime.reference, FEW_LINES)
     first: dict[str, Episode] = {name: played.episodes[name][0] for name in names}
     end_s = horizon_s(list(first.values()), agents=False)
     times = np.linspace(0.0, end_s, POINTS)
@@ -102,7 +105,7 @@ def regret_curves(regime: Regime, played: Played, styles: dict[str, Style]) -> F
             axes.plot(times, mean, **styles[name].line)
             if len(theirs) > 1:
                 error = lost[name].std(axis=0, ddof=1) / np.sqrt(len(theirs))
-                axes.fill_between(times, mean - error, mean + error, color=styles[name].colour, alpha=0.13, linewidth=0)
+                axes.fill_between(times, mean - error, mean + error, color=styles[name].colour, alpha=0.1, linewidth=0)
         unit = "weighted cost" if agents else "request-seconds"
         axes.set(xlim=(0.0, end_s), xlabel="simulated time (s)", ylabel=f"regret ({unit})")
         ends = np.array([lost[name].mean(axis=0)[-1] for name in names])
@@ -111,8 +114,8 @@ def regret_curves(regime: Regime, played: Played, styles: dict[str, Style]) -> F
 
     what = "weighted cost" if agents else "latency of all requests that have arrived"
     caption = (
-        f"Regret: {what} summed up, less that of {printable(str(reference), 60)} in the same world; mean of {len(theirs)} "
-        "worlds, the band is one standard error. A straight line loses steadily, a step shows where; flat is as good "
+        f"Regret: {what} summed up, less that of {printable(str(reference), 60)} in the same world; mean of "
+        f"{len(theirs)} worlds, the band is one standard error. A straight line loses steadily, a step shows where; flat is as good "
         "as the reference."
     )
     alt = "; ".join(f"{printable(name, 60)} {number(float(lost[name].mean(axis=0)[-1]))}" for name in names)

@@ -114,7 +114,9 @@ def _overall_part(one: Overall, styles: dict[str, Style], tasks: int) -> Overall
     if available():
         from edge_gym.report import charts
 
-        figures = [draw(one, styles) for draw in (charts.overall_ratio, charts.overall_profile, charts.time_and_quality)]
+        figures = [
+            draw(one, styles) for draw in (charts.overall_ratio, charts.overall_profile, charts.time_and_quality)
+        ]
     regimes = "all regimes" if len(one.regimes) > 1 else "the regime"
     return OverallPart(
         anchor=f"overall-{printable(one.task, 40)}",
@@ -138,9 +140,7 @@ def _regime_part(run: Run, regime: Regime, styles: dict[str, Style], recordings:
     if recordings and regime.policies:
         found, phases, notices = _played_part(run, regime, styles, recordings)
         figures += found
-    return RegimePart(
-        regime, tables.leaderboard(regime), [one for one in figures if one is not None], phases, notices
-    )
+    return RegimePart(regime, tables.leaderboard(regime), [one for one in figures if one is not None], phases, notices)
 
 
 def _played_part(
@@ -225,4 +225,8 @@ def _joined(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return "-" if value is None else printable(str(value) if isinstance(value, str | int | float) else repr(value)[:MAX_TEXT], MAX_TEXT)
+    return (
+        "-"
+        if value is None
+        else printable(str(value) if isinstance(value, str | int | float) else repr(value)[:MAX_TEXT], MAX_TEXT)
+    )

@@ -74,7 +74,7 @@ def _notices(comparison: dict) -> list[str]:
     seen = [pair["detectable"] for pair in pairs if pair["detectable"] is not None]
     if seen:
         found.append(
-            f"These worlds show differences from {100 * min(seen):.2g} to {100 * max(seen):.2g} % on, depending on the "
-            f"policy ({100 * comparison['power']:g} % power at level {comparison['level']:g})."
+            f"These worlds show differences from {number(100 * min(seen))} to {number(100 * max(seen))} % on, "
+            f"depending on the policy ({100 * comparison['power']:g} % power at level {comparison['level']:g})."
         )
     return found

@@ -65,7 +65,9 @@ def _overall(found: dict[str, Any], regimes: list[Regime]) -> Overall:
         figures=found["policies"],
         policies=names,
         ratios=ratios,
-        iqm=Interval(*(np.array([one[key] for one in found["policies"]], float) for key in ("iqm", "iqm_lo", "iqm_hi"))),
+        iqm=Interval(
+            *(np.array([one[key] for one in found["policies"]], float) for key in ("iqm", "iqm_lo", "iqm_hi"))
+        ),
         better=_better(ratios),
         decision_us={name: float(np.median(values)) for name, values in us.items() if values and min(values) > 0},
         oracle=oracle,

@@ -10,7 +10,7 @@ from edge_gym.errors import printable
 from edge_gym.report.content import Report
 from edge_gym.report.tables import Table
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~&-])")
+SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&])")
 FORMULA = re.compile(r"[=+\-@\t\r]")  # with which a spreadsheet begins to calculate
 
 
@@ -20,7 +20,9 @@ def markdown(report: Report) -> str:
     for one in report.findings:
         words = [f"**{escape(one.regime.title)}**: " + (escape(one.best) or "-")]
         words += [escape(text) for text in (one.cost, one.interval, one.ratio) if text]
-        same = f"no difference shown from {', '.join(escape(name) for name in one.level_with)}" if one.level_with else ""
+        same = (
+            f"no difference shown from {', '.join(escape(name) for name in one.level_with)}" if one.level_with else ""
+        )
         parts.append("; ".join([", ".join(words), *filter(None, [same])]) + ". " + escape(" ".join(one.notices)))
     for overall in report.overalls:
         parts += [f"## {escape(overall.title)}", _table(overall.ratios)]
@@ -64,5 +66,3 @@ def _data(name: str) -> str:
     """A name that no spreadsheet takes for a formula."""
     text = printable(name, 300)
     return f"'{text}" if FORMULA.match(text) else text
-
-

@@ -105,7 +105,7 @@ def _row(line: str, where: str) -> dict[str, Any]:
     for key in KEYS:
         kind = TYPES.get(key, str)
         value = row.get(key, MISSING)
-        if type(value) is not kind or (kind is str and not 0 < len(value) <= MAX_NAME):
+        if type(value) is not kind or (isinstance(value, str) and not 0 < len(value) <= MAX_NAME):
             raise EdgeGymInputError(key, value, f"of type {kind.__name__}", where)
     others = row.keys() - {*KEYS, *METRICS}
     if len(others) > MAX_COUNTERS:

@@ -11,7 +11,7 @@ from edge_gym.report.played import NODE, Episode
 
 
 def rolling_mean(episode: Episode, times_s: np.ndarray) -> np.ndarray:
-    """(T,) mean latency in seconds of the last `WINDOW` requests that had arrived by each time; NaN before the first."""
+    """(T,) mean latency in seconds of the last `WINDOW` requests that had arrived by each time; NaN before any."""
     total = np.concatenate([[0.0], np.cumsum(episode.latency_s)])
     last = np.searchsorted(episode.arrive_s, times_s, side="right")
     first = np.maximum(last - WINDOW, 0)
@@ -33,9 +33,7 @@ def cumulated(episode: Episode, times_s: np.ndarray, agents: bool) -> np.ndarray
     return total[np.searchsorted(when, times_s, side="right")]
 
 
-def regret(
-    mine: Sequence[Episode], theirs: Sequence[Episode], times_s: np.ndarray, agents: bool = False
-) -> np.ndarray:
+def regret(mine: Sequence[Episode], theirs: Sequence[Episode], times_s: np.ndarray, agents: bool = False) -> np.ndarray:
     """(S, T) what was lost to a reference by each time, on the same worlds; arguments as for `cumulated`."""
     return np.array(
         [cumulated(a, times_s, agents) - cumulated(b, times_s, agents) for a, b in zip(mine, theirs, strict=True)]

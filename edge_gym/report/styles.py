@@ -6,7 +6,7 @@ figure holds them as they are here; the page replaces them by CSS variables, whi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 INK, MUTED, GRID = "#0b0c0d", "#6a6b6d", "#d0d1d3"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0568a", "#c78800", "#3a9bd9", "#7a5cc0", "#8a6d5a")
@@ -48,7 +48,7 @@ class Style(NamedTuple):
         return PATHS[self.marker]
 
     @property
-    def line(self) -> dict[str, object]:
+    def line(self) -> dict[str, Any]:
         """Keywords for a line of matplotlib."""
         dash = tuple(float(length) / 1.6 for length in self.dash.split())
         return {"color": self.colour, "linestyle": (0, dash) if dash else "-", "linewidth": 1.6}

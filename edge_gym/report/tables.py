@@ -106,7 +106,13 @@ def better(overall: Overall) -> Table:
     """How likely an episode of one policy costs less than one of another."""
     names = overall.policies
     rows = [
-        [named(name), *(Cell("-" if i == k else f"{100 * p:.0f}", "", p, 0.0 if i == k else 1.6 * (0.5 - p)) for k, p in enumerate(line))]
+        [
+            named(name),
+            *(
+                Cell("-" if i == k else f"{100 * p:.0f}", "", p, 0.0 if i == k else 1.6 * (0.5 - p))
+                for k, p in enumerate(line)
+            ),
+        ]
         for i, (name, line) in enumerate(zip(names, overall.better.tolist(), strict=True))
     ]
     caption = (
@@ -148,12 +154,13 @@ def _family(overall: Overall, word: str, names: list[str]) -> Table:
     for name in names:
         cells = [named(name)]
         for regime in overall.regimes:
-            value, low, high = (
-                float(x[0]) for x in ratio_interval(regime.costs[name][None, :], regime.costs[best])
-            )
+            value, low, high = (float(x[0]) for x in ratio_interval(regime.costs[name][None, :], regime.costs[best]))
             cells.append(Cell(f"{value:.3f}", "" if name == best else _interval(low, high), value, tint(value)))
         rows.append(cells)
-    caption = f"{printable(word, 40)}: cost over that of {printable(best, 60)} on the same worlds, ratio of the means, 95 % paired intervals."
+    caption = (
+        f"{printable(word, 40)}: cost over that of {printable(best, 60)} on the same worlds, ratio of the means, 95 % "
+        "paired intervals."
+    )
     return Table(caption, [Heading("variant"), *(Heading(printable(r.scenario, 40)) for r in overall.regimes)], rows)
 
 
@@ -184,5 +191,3 @@ def _interval(low: float | None, high: float | None) -> str:
     if low is None or high is None or not math.isfinite(low + high):
         return ""
     return f"[{low:.3f}, {high:.3f}]"
-
-

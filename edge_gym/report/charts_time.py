@@ -115,8 +115,8 @@ def regret_curves(regime: Regime, played: Played, styles: dict[str, Style]) -> F
     what = "weighted cost" if agents else "latency of all requests that have arrived"
     caption = (
         f"Regret: {what} summed up, less that of {printable(str(reference), 60)} in the same world; mean of "
-        f"{len(theirs)} worlds, the band is one standard error. A straight line loses steadily, a step shows where; flat is as good "
-        "as the reference."
+        f"{len(theirs)} worlds, the band is one standard error. A straight line loses steadily, a step shows where; "
+        "flat is as good as the reference."
     )
     alt = "; ".join(f"{printable(name, 60)} {number(float(lost[name].mean(axis=0)[-1]))}" for name in names)
     name = f"{regime.anchor}-regret"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 
@@ -10,7 +11,7 @@ from edge_gym.errors import printable
 from edge_gym.report.content import Report
 from edge_gym.report.tables import Table
 
-SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&])")
+SPECIAL = re.compile(r"([\\`*_\[\]#|~])")
 FORMULA = re.compile(r"[=+\-@\t\r]")  # with which a spreadsheet begins to calculate
 
 
@@ -45,7 +46,8 @@ def _table(table: Table) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return SPECIAL.sub(r"\\\1", printable(text, 2000))
+    text = html.escape(printable(text, 2000), quote=False)
+    return SPECIAL.sub(r"\\\1", text)
 
 
 def csv_table(report: Report) -> str:

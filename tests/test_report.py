@@ -27,7 +27,7 @@ from edge_gym.report.run_data import read_run
 from edge_gym.report.series import around_changes, cumulated, onsets, regret, rolling_mean
 from edge_gym.report.write import report_text
 
-EVIL = '<img src=x onerror=alert(1)>"\'&{{7*7}}</script><svg onload=alert(2)>'
+EVIL = "<img src=x onerror=alert(1)>\"'&{{7*7}}</script><svg onload=alert(2)>"
 DRIFT = {"scenario": ["drift", "toy2"], "n_requests": 300}
 
 
@@ -129,7 +129,9 @@ def test_figures_are_those_of_the_rows(run_folder):
     assert any("at least 100" in notice for notice in report.findings[0].notices)
     lines = list(csv.DictReader(io.StringIO(csv_table(report))))
     (found,) = (
-        line for line in lines if (line["scenario"], line["policy"], line["metric"]) == ("toy2", "jsq", "latency_mean_s")
+        line
+        for line in lines
+        if (line["scenario"], line["policy"], line["metric"]) == ("toy2", "jsq", "latency_mean_s")
     )
     assert float(found["mean"]) == pytest.approx(mean("jsq"))
 
@@ -318,14 +320,16 @@ def test_a_scenario_that_differs_is_refused(drift_folder, tmp_path):
 def episode(arrive, latency, node, marks=(), step=(), cost=()):
     as_array = [np.array(values, float) for values in (arrive, latency)]
     steps = [np.array(values, float) for values in (step, cost)]
-    return Episode(1, *as_array, np.array(node), *steps, tuple(marks), 2)
+    return Episode(1, *as_array, np.array(node), *steps, tuple(marks))
 
 
 def test_series_by_hand():
     mine = episode([1, 2, 4], [3.0, 1.0, 5.0], [0, 1, 0], step=[2.5, 6.0], cost=[10.0, 1.0])
     theirs = episode([1, 2, 4], [1.0, 1.0, 1.0], [0, 0, 0])
     times = np.array([0.5, 1.0, 3.0, 9.0])
-    assert rolling_mean(mine, times).tolist()[1:] == [3.0, 2.0, 3.0] and np.isnan(rolling_mean(mine, times)[0])
+    assert rolling_mean(mine, times, 2.5).tolist()[1:] == [3.0, 2.0, 3.0] and np.isnan(
+        rolling_mean(mine, times, 2.5)[0]
+    )
     assert cumulated(mine, times, agents=False).tolist() == [0.0, 3.0, 4.0, 9.0]
     assert cumulated(mine, times, agents=True).tolist() == [0.0, 0.0, 10.0, 11.0]
     assert regret([mine], [theirs], times).tolist() == [[0.0, 2.0, 2.0, 6.0]]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_gym.errors import printable
-from edge_gym.evaluation.adaptation import WINDOW
 from edge_gym.evaluation.report import figure as number
 from edge_gym.report.charts import best_lines, log_axis
 from edge_gym.report.played import MESSAGE, NODE, Episode, Played
@@ -22,8 +21,9 @@ if TYPE_CHECKING:
 POINTS = 240  # of a curve
 BEFORE_S, AFTER_S, BIN_S = 10.0, 40.0, 2.0  # around a change
 PHASES = ((0.0, 6.0), (6.0, 20.0), (20.0, 40.0))  # after it, seconds
+SPANS = 24  # of a rolling mean in an episode
 FEW_LINES = 5  # where all curves follow the same ups and downs
-MAX_MARKS = 40  # drawn in one figure
+MAX_MARKS = 60  # lines across one figure
 
 
 def survival(regime: Regime, played: Played, styles: dict[str, Style]) -> Figure:
@@ -60,29 +60,34 @@ def one_episode(regime: Regime, played: Played, styles: dict[str, Style]) -> Fig
     names = best_lines(list(played.episodes), regime.reference, FEW_LINES)
     first: dict[str, Episode] = {name: played.episodes[name][0] for name in names}
     end_s = horizon_s(list(first.values()), agents=False)
-    times = np.linspace(0.0, end_s, POINTS)
-    marks = [mark for mark in first[names[0]].marks if mark.time_s <= end_s]
-    shown = marks[:MAX_MARKS]
+    span_s = end_s / SPANS
+    times = np.linspace(span_s, end_s, POINTS)
+    marks = {
+        kind: [mark.time_s for mark in first[names[0]].marks if mark.kind == kind and mark.time_s <= end_s]
+        for kind in (NODE, MESSAGE)
+    }
 
     def paint(axes: Axes) -> None:
         axes.set_yscale("log")
-        for mark in shown:
-            node = mark.kind == NODE
-            axes.axvline(mark.time_s, color=MUTED if node else GRID, linewidth=0.9, linestyle="-" if node else ":")
-        curves = [rolling_mean(first[name], times) for name in names]
+        edge = axes.get_xaxis_transform()  # time across, share of the height up
+        for time_s in marks[NODE][:MAX_MARKS]:
+            axes.axvline(time_s, color=GRID, linewidth=0.9)
+        axes.plot(marks[NODE], [0.975] * len(marks[NODE]), "v", color=INK, markersize=4.5, transform=edge)
+        axes.plot(marks[MESSAGE], [0.03] * len(marks[MESSAGE]), "|", color=MUTED, markersize=6, transform=edge)
+        curves = [rolling_mean(first[name], times, span_s) for name in names]
         for name, curve in zip(names, curves, strict=True):
             axes.plot(times, curve, **styles[name].line)
-        axes.set(xlim=(0.0, end_s), xlabel="simulated time (s)", ylabel=f"mean of the last {WINDOW} requests (s)")
+        axes.set(xlim=(0.0, end_s), xlabel="simulated time (s)", ylabel=f"mean latency, last {number(span_s)} s (s)")
         log_axis(axes.yaxis, float(np.nanmin(curves)), float(np.nanmax(curves)))
 
-    count = {kind: sum(mark.kind == kind for mark in marks) for kind in (NODE, MESSAGE)}
     caption = (
-        f"One episode (seed {first[names[0]].seed}) as it went: mean latency of the last {WINDOW} requests, the same "
-        f"world for all. Solid vertical lines: a node slows down or leaves, which nobody is told ({count[NODE]} of "
-        f"them); dotted ones: a message comes, most of them chatter ({count[MESSAGE]})."
-        + (f" The first {MAX_MARKS} are drawn." if len(marks) > MAX_MARKS else "")
+        f"One episode (seed {first[names[0]].seed}) as it went, the same world for all: mean latency of the requests that "
+        f"arrived in the last {number(span_s)} s. Triangles at the top: a node slows down or leaves, which nobody is "
+        f"told ({len(marks[NODE])}); strokes at the bottom: a message comes, which may be mere chatter "
+        f"({len(marks[MESSAGE])})."
     )
-    worst = "; ".join(f"{printable(n, 60)} {number(float(np.nanmax(rolling_mean(first[n], times))))} s" for n in names)
+    highest = {name: float(np.nanmax(rolling_mean(first[name], times, span_s))) for name in names}
+    worst = "; ".join(f"{printable(name, 60)} {number(value)} s" for name, value in highest.items())
     name = f"{regime.anchor}-episode"
     return Figure(name, draw(name, paint), caption, f"Highest rolling mean: {worst}.", tuple(names))
 
@@ -98,6 +103,9 @@ def regret_curves(regime: Regime, played: Played, styles: dict[str, Style]) -> F
     times = np.linspace(0.0, end_s, POINTS)
     lost = {name: regret(played.episodes[name], theirs, times, agents) for name in names}
 
+    ends = sorted(float(lost[name].mean(axis=0)[-1]) for name in names)
+    outlier = len(ends) > 2 and ends[-1] > 3 * ends[-2] > 0  # one bad policy must not flatten the others
+
     def paint(axes: Axes) -> None:
         axes.axhline(0.0, color=INK, linewidth=1.0)
         for name in names:
@@ -108,15 +116,14 @@ def regret_curves(regime: Regime, played: Played, styles: dict[str, Style]) -> F
                 axes.fill_between(times, mean - error, mean + error, color=styles[name].colour, alpha=0.1, linewidth=0)
         unit = "weighted cost" if agents else "request-seconds"
         axes.set(xlim=(0.0, end_s), xlabel="simulated time (s)", ylabel=f"regret ({unit})")
-        ends = np.array([lost[name].mean(axis=0)[-1] for name in names])
-        if ends.max() > 20 * max(float(np.median(ends)), 1e-9):  # one bad policy must not flatten the others
-            axes.set_ylim(min(0.0, 1.1 * float(ends.min())), 4 * float(np.median(ends)))
+        if outlier:
+            axes.set_ylim(min(0.0, 1.1 * ends[0]), 1.25 * ends[-2])
 
     what = "weighted cost" if agents else "latency of all requests that have arrived"
     caption = (
         f"Regret: {what} summed up, less that of {printable(str(reference), 60)} in the same world; mean of "
         f"{len(theirs)} worlds, the band is one standard error. A straight line loses steadily, a step shows where; "
-        "flat is as good as the reference."
+        "flat is as good as the reference." + (" The worst policy leaves the figure." if outlier else "")
     )
     alt = "; ".join(f"{printable(name, 60)} {number(float(lost[name].mean(axis=0)[-1]))}" for name in names)
     name = f"{regime.anchor}-regret"

@@ -149,9 +149,7 @@ def _played_part(
     """Figures, table and notices from episodes that are played again."""
     played = play(run, regime, recordings)
     notices = [
-        f"Not played again: {printable(name, 60)} ({printable(why, 300)})."
-        for name, why in played.left_out.items()
-        if not regime.row[name]["bound"]
+        f"Not played again: {printable(name, 60)} ({printable(why, 300)})." for name, why in played.left_out.items()
     ]
     if regime.reference not in played.episodes:
         return [], None, notices

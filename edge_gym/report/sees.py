@@ -54,7 +54,7 @@ def _sees(name: str, privileged: bool, bound: bool) -> Sees:
     decides = getattr(policy, "tasks", (getattr(policy, "task", "routing"),))
     return Sees(
         policy=name,
-        what=_first_line(policy),
+        what=_first_line(_registered(name)),
         decides=", ".join(decides),
         telemetry=YES,
         truth=YES if privileged or is_privileged(policy) else NO,
@@ -74,6 +74,11 @@ def _policy(name: str) -> Any:
         return None
 
 
+def _registered(name: str) -> Any:
+    base = name.partition(":")[0]
+    return load_target(base, POLICIES[base]) if base in POLICIES else None
+
+
 def _bound(name: str) -> Any:
     try:
         return load_bound(name, BOUNDS[name])
@@ -84,4 +89,4 @@ def _bound(name: str) -> Any:
 def _first_line(target: Any) -> str:
     import inspect
 
-    return (inspect.getdoc(target) or "").partition("\n")[0]
+    return (inspect.getdoc(target) or "").partition("\n")[0].replace("`", "")

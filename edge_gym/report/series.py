@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_gym.evaluation.adaptation import WINDOW
 from edge_gym.report.played import NODE, Episode
 
 
-def rolling_mean(episode: Episode, times_s: np.ndarray) -> np.ndarray:
-    """(T,) mean latency in seconds of the last `WINDOW` requests that had arrived by each time; NaN before any."""
+def rolling_mean(episode: Episode, times_s: np.ndarray, span_s: float) -> np.ndarray:
+    """(T,) mean latency in seconds of the requests that arrived in the `span_s` before each time; NaN without any."""
     total = np.concatenate([[0.0], np.cumsum(episode.latency_s)])
-    last = np.searchsorted(episode.arrive_s, times_s, side="right")
-    first = np.maximum(last - WINDOW, 0)
+    first, last = (np.searchsorted(episode.arrive_s, times, side="right") for times in (times_s - span_s, times_s))
     with np.errstate(invalid="ignore"):
         return (total[last] - total[first]) / np.where(last > first, last - first, np.nan)
 

@@ -418,7 +418,7 @@ def test_mis_09_errors_survive_pickle():
 # --- MIS-13: render modes ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["human", "ANSI", "", "rgb", 3, True, ["ansi"]])
+@pytest.mark.parametrize("mode", ["Human", "ANSI", "", "rgb", 3, True, ["ansi"]])
 def test_mis_13_unknown_render_modes_list_the_known_ones(mode):
     with pytest.raises(EdgeGymInputError, match="render_mode = .*must be one of None, ansi, rgb_array"):
         EdgeEnv(render_mode=mode)

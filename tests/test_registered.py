@@ -113,7 +113,8 @@ def test_api_01_gymnasium_check_env_of_other_worlds(name, arguments):
 
 
 @every_id
-def test_api_01_gymnasium_check_env_with_its_render_modes(name):
+def test_api_01_gymnasium_check_env_with_its_render_modes(name, monkeypatch):
+    monkeypatch.setattr("edge_gym.window.has_screen", lambda: True)  # the window is then drawn in memory
     check_env(gymnasium.make(name, illegal="decline").unwrapped)
 
 

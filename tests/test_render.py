@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from edge_gym import window
 from edge_gym.envs.single import EdgeEnv
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.render import frame, text_frame
@@ -80,3 +81,33 @@ def test_away_nodes():
     env.step(0)
     t = text_frame(env.world, env.batch.state, 0)
     assert "AWAY" in t and "0.50" in t
+
+
+def test_human_without_a_screen_says_so(monkeypatch):
+    import matplotlib
+
+    matplotlib.use("agg")
+    with pytest.raises(EdgeGymInputError, match=r"no screen.*agg.*edge-gym replay"):
+        EdgeEnv(scenario="toy2", render_mode="human")
+
+
+def test_human_shows_every_state_and_stays_closed(monkeypatch):
+    import matplotlib
+    from matplotlib import pyplot
+
+    matplotlib.use("agg")  # in memory
+    monkeypatch.setattr(window, "has_screen", lambda: True)
+    waited = []
+    monkeypatch.setattr(pyplot, "pause", waited.append)
+    env = EdgeEnv(scenario="toy2", render_mode="human")
+    env.reset(seed=1)
+    first = env._window._image.get_array().copy()
+    for _ in range(3):
+        env.step(0)
+    assert waited == [0.25] * 4 and env.render() is None and env.clone()._window is env._window
+    shown = env._window._image.get_array()
+    assert (shown == frame(env.world, env.batch.state, 0)).all() and (shown != first).any()
+    pyplot.close(env._window._figure)  # by whoever watched
+    env.step(0)
+    assert len(waited) == 4
+    env.close(), env.close()

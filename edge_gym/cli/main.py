@@ -120,6 +120,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     commands = {
         "bench": _bench_parser(subs),
         "report": _report_parser(subs),
+        "replay": _replay_parser(subs),
         "train": _train_parser(subs),
         "list": _list_parser(subs),
         "show": _show_parser(subs),
@@ -171,6 +172,23 @@ def _report_parser(subs: Any) -> Parser:
     again = "episodes of each policy and scenario to play again, for time series and regret (default 5; 0: none)"
     parser.add_argument("--recordings", default="5", metavar="N", help=again)
     parser.set_defaults(command=_report)
+    return parser
+
+
+def _replay_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("replay", help="play one episode of a finished run again, and make a page of it")
+    add = parser.add_argument
+    add("run", metavar="RUN", help="the folder of bench --out")
+    add("--episode", default="0", metavar="N", help="the N-th episode, from 0, of those that match (default 0)")
+    add("--policy", metavar="NAME", help="only its episodes")
+    add("--scenario", metavar="NAME", help="only its episodes")
+    add("--seed", metavar="N", help="only episodes of this world")
+    add("--out", metavar="FILE", help="the page (default: replay-SCENARIO-POLICY-SEED.html here)")
+    add("--video", metavar="FILE", help="also a video, .gif or .mp4 (extras 'plot' and 'video')")
+    add("--transcript", metavar="FOLDER", help="what a language model was asked and answered, for policies that ask")
+    add("--open", action="store_true", help="show the page in the browser")
+    add("--overwrite", action="store_true", help="replace older files")
+    parser.set_defaults(command=_replay)
     return parser
 
 
@@ -293,6 +311,12 @@ def _report(options: argparse.Namespace) -> int:
     from edge_gym.cli.report import report
 
     return report(options)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from edge_gym.cli.replay import replay
+
+    return replay(options)
 
 
 def _train(options: argparse.Namespace) -> int:

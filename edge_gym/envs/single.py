@@ -14,6 +14,7 @@ from edge_gym.errors import ClosedEnv, EpisodeOver, InvalidAction, ResetNeeded, 
 from edge_gym.kernel import step as kernel
 from edge_gym.kernel.tables import OUTCOME, TERMS
 from edge_gym.render import frame, text_frame
+from edge_gym.window import Window
 
 
 class EdgeEnv(gymnasium.Env):
@@ -23,14 +24,14 @@ class EdgeEnv(gymnasium.Env):
         task: Name of the task; its page documents spaces, reward and info.
         scenario: Preset name, file, or `Scenario`.
         illegal: What an illegal action does: "raise" `InvalidAction`, or "decline".
-        render_mode: None, "ansi" or "rgb_array".
+        render_mode: None, "ansi", "rgb_array", or "human": a window that is drawn anew after every reset and step.
         **overrides: Fields of the scenario.
 
     Raises:
         EdgeGymInputError: An argument or the scenario is not valid.
     """
 
-    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
+    metadata = {"render_modes": ["ansi", "rgb_array", "human"], "render_fps": 4}
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class EdgeEnv(gymnasium.Env):
         self.observation_space = self.task.observation_space(self.world.n_nodes)
         self.action_space = self.task.action_space(self.world.n_nodes, len(self.world.model_names))
         self.batch = Batch(self.world, 1, self.task)
+        self._window = Window(f"edge_gym {task}") if self.render_mode == "human" else None
         self._phase = "new"  # new, running, over, closed
         self._out = np.zeros(1, OUTCOME)
         self._shape = (1, self.world.n_nodes + 1, len(self.task.columns))
@@ -80,7 +82,9 @@ class EdgeEnv(gymnasium.Env):
         obs = np.empty(self._shape, np.float32)
         batch.order["todo"] = kernel.BEGIN
         self._phase = "running"
-        return obs[0], self._run(obs)[2]
+        info = self._run(obs)[2]
+        self._show()
+        return obs[0], info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Decide, and run to the next decision.
@@ -106,6 +110,7 @@ class EdgeEnv(gymnasium.Env):
             self._phase = "over"
         if self.illegal == "decline":
             info["invalid_action"] = invalid
+        self._show()
         return obs[0], reward, False, truncated, info
 
     def action_masks(self) -> np.ndarray:
@@ -133,8 +138,8 @@ class EdgeEnv(gymnasium.Env):
         return copy.deepcopy(self)
 
     def render(self) -> Any:
-        """The world now: text ("ansi") or an image (H, W, 3) uint8 ("rgb_array")."""
-        if self.render_mode is None:
+        """The world now: text ("ansi") or an image (H, W, 3) uint8 ("rgb_array"); else None."""
+        if self.render_mode is None or self._window is not None:
             return None
         draw = text_frame if self.render_mode == "ansi" else frame
         return draw(self.world, self.batch.state, 0)
@@ -142,6 +147,12 @@ class EdgeEnv(gymnasium.Env):
     def close(self) -> None:
         """Refuse further use; may be called again."""
         self._phase = "closed"
+        if self._window is not None:
+            self._window.close()
+
+    def _show(self) -> None:
+        if self._window is not None:
+            self._window.show(frame(self.world, self.batch.state, 0), 1.0 / self.metadata["render_fps"])
 
     def _refuse(self) -> None:
         if self._phase == "new":

@@ -6,12 +6,13 @@ The scenario and the seed fix everything exogenous, and a policy sees all rows o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import check_seed, resolve_task
 from edge_gym.errors import EdgeGymError, EdgeGymInputError
 from edge_gym.evaluation.lodgers import AGENT, MOVE, WHEREABOUTS
@@ -117,6 +118,7 @@ def record(
     *,
     seeds: Iterable[int] | None = None,
     every_s: float = 0.25,
+    on_sample: Callable[[Batch, int], None] | None = None,
     **overrides: Any,
 ) -> Recording:
     """Play one episode again exactly as an evaluation played it.
@@ -130,6 +132,7 @@ def record(
             of `seed` alone.
         every_s: Simulated seconds between two samples at least. Samples are taken when a decision is due or, where
             many requests pass between decisions, when a request ends.
+        on_sample: Called with a batch and a row in it whenever a sample is taken, to draw it; must only look.
         **overrides: Fields of the scenario.
 
     Raises:
@@ -147,16 +150,20 @@ def record(
     if shard.bound:
         raise EdgeGymInputError("policy", shard.policy, "a policy: a bound decides nothing", "record")
     world = resolve_task(shard.task, shard.scenario, {})[1]
-    return _recording(shard, world, _played(shard, world, seed, every_s), seed)
+    return _recording(shard, world, _played(shard, world, seed, every_s, on_sample), seed)
 
 
-def _played(shard: Shard, world: World, seed: int, every_s: float) -> Watched:
+def _played(
+    shard: Shard, world: World, seed: int, every_s: float, on_sample: Callable[[Batch, int], None] | None
+) -> Watched:
     """The rollout of the shard, with only the wanted row unless the policy keeps something for all rows together."""
     policy = make_policy(shard.policy) if shard.given is None else shard.given
     row = shard.seeds.index(seed)
     together = hasattr(policy, "begin_shard")  # budgets and transcripts count the questions of all episodes
     rows = np.arange(len(shard.seeds)) == row
-    turn = Watched(world, policy, shard.policy, shard.seeds, rows | together, row=row, every_s=every_s)
+    turn = Watched(
+        world, policy, shard.policy, shard.seeds, rows | together, row=row, every_s=every_s, on_sample=on_sample
+    )
     if together:
         policy.begin_shard(shard.label)  # type: ignore[attr-defined]
     try:

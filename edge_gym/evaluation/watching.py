@@ -7,6 +7,7 @@ log that has room for one request, so that a step ends whenever a request does. 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,10 +68,14 @@ class Watched(Turn):
         *arguments: As for `Turn`.
         row: Which one is watched.
         every_s: Simulated seconds between two samples at least.
+        on_sample: Called with the batch and the row in it whenever a sample is taken; must only look.
     """
 
-    def __init__(self, *arguments: Any, row: int, every_s: float) -> None:
+    def __init__(
+        self, *arguments: Any, row: int, every_s: float, on_sample: Callable[[Batch, int], None] | None = None
+    ) -> None:
         super().__init__(*arguments)
+        self._on_sample = on_sample
         self.row, self.every_s = row, every_s
         self._every_ns = max(round(every_s * SECOND), 1)
         self.times: list[float] = []
@@ -192,6 +197,8 @@ class Watched(Turn):
         self.times.append(now_s)
         self.nodes.append(sample)
         self.resident.append(state.pair[b]["residency"].astype(np.int8))
+        if self._on_sample is not None:
+            self._on_sample(batch, b)
 
     def _hear(self) -> None:
         """The messages since the last step."""

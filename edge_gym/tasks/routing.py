@@ -80,7 +80,7 @@ drains for at most `drain_s`, all of it within the last reward, and the final ob
 keyword:
   `gym.make("edge_gym/Routing-v0", scenario="stationary", n_nodes=32, load=0.7)`.
 * `illegal` (default `"raise"`): `"raise"` or `"decline"`.
-* `render_mode`: `None`, `"ansi"` or `"rgb_array"`.
+* `render_mode`: `None`, `"ansi"`, `"rgb_array"`, or (single environments, where there is a screen) `"human"`.
 * vector only: `num_envs`, `autoreset_mode` (default next step), `copy` (default `True`: fresh arrays on every
 return).
 

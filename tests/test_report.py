@@ -128,11 +128,8 @@ def test_figures_are_those_of_the_rows(run_folder):
     assert report.findings[0].best == min(fair, key=mean) == summary["comparisons"][0]["best"]
     assert any("at least 100" in notice for notice in report.findings[0].notices)
     lines = list(csv.DictReader(io.StringIO(csv_table(report))))
-    (found,) = (
-        line
-        for line in lines
-        if (line["scenario"], line["policy"], line["metric"]) == ("toy2", "jsq", "latency_mean_s")
-    )
+    wanted = ("toy2", "jsq", "latency_mean_s")
+    (found,) = (line for line in lines if (line["scenario"], line["policy"], line["metric"]) == wanted)
     assert float(found["mean"]) == pytest.approx(mean("jsq"))
 
 
@@ -142,7 +139,7 @@ def test_what_each_policy_may_see(run_folder):
     table = {line[0].policy: dict(zip(heads, [cell.text for cell in line], strict=True)) for line in report.sees.rows}
     assert table["oracle"]["true state"] == "yes" and table["jsq"]["true state"] == "no"
     assert table["clairvoyant"]["decides"] == "nothing: a bound"
-    assert table["jsq"]["decides"] == "routing, placement, migration, joint" or "routing" in table["jsq"]["decides"]
+    assert "routing" in table["jsq"]["decides"] and "books" in table["sect_blind"]["what it is"]
 
 
 def test_an_argument_behind_a_colon_is_not_read(monkeypatch):
@@ -214,20 +211,20 @@ def in_manifest(**fields):
     [
         (damage("manifest.json", lambda _: b"{"), "must be JSON"),
         (damage("manifest.json", lambda _: b"[" * 100_000), "must be JSON"),
-        (damage("manifest.json", lambda _: b"\xff\xfe"), "UTF-8"),
+        (damage("manifest.json", lambda _: b"\xff\xfe"), "must be JSON"),
         (in_manifest(kind="other"), "edge_gym evaluation"),
         (in_manifest(failures=[{"task": 1}]), "failures"),
         (in_manifest(failures="all"), "failures"),
         (in_manifest(trainings={"jsq": 3}), "trainings"),
-        (damage("episodes.jsonl", lambda _: b""), "episodes = 0"),
-        (damage("episodes.jsonl", lambda data: data + b"{}\n"), "task: must be"),
-        (damage("episodes.jsonl", lambda data: data + b"7\n"), "an object"),
+        (damage("episodes.jsonl", lambda _: b""), "with episodes"),
+        (damage("episodes.jsonl", lambda data: data + b"{}\n"), "task"),
+        (damage("episodes.jsonl", lambda data: data + b"7\n"), "a JSON object"),
         (damage("episodes.jsonl", lambda data: data[: len(data) // 2]), "JSON"),
         (damage("episodes.jsonl", lambda data: data + data), "seed"),
         (damage("episodes.jsonl", lambda data: data.partition(b"\n")[2]), "seed"),
-        (in_row(latency_mean_s="1"), "latency_mean_s = '1'"),
+        (in_row(latency_mean_s="1"), "number or null"),
         (in_row(latency_mean_s=1e300), "latency_mean_s"),
-        (in_row(latency_mean_s=float("nan")), "NaN is not JSON"),
+        (in_row(latency_mean_s=float("nan")), "NaN is no JSON"),
         (in_row(latency_mean_s=True), "latency_mean_s = True"),
         (in_row(seed=True), "seed = True"),
         (in_row(policy="x" * 1000), "policy"),
@@ -236,7 +233,7 @@ def in_manifest(**fields):
         (in_row(privileged="no"), "privileged = 'no'"),
         (damage("timing.json", lambda _: b"[]"), "timing.json"),
         (damage("timing.json", lambda _: b'{"rows": [{"task": "a"}]}'), "scenario"),
-        (lambda folder: (folder / "episodes.jsonl").unlink(), "finished run"),
+        (lambda folder: (folder / "episodes.jsonl").unlink(), "readable file"),
         (shutil.rmtree, "folder of an evaluation"),
     ],
 )
@@ -295,9 +292,8 @@ def test_episodes_are_played_again(drift_folder, tmp_path, capsys):
     assert {"survival", "episode", "regret", "adaptation", "leaving", "paired", "quantiles"} == names
     (oracle,) = (line for line in part.phases.rows if line[0].policy == "oracle")
     assert [cell.value for cell in oracle[1:]] == [1.0] * 4
-    assert [line[0].policy for table in report.families for line in table.rows] == ["e3_rules", "e3_fast"] or (
-        [line[0].policy for table in report.families for line in table.rows] == ["e3_fast", "e3_rules"]
-    )
+    (variants,) = ([line[0].policy for line in table.rows] for table in report.families)
+    assert sorted(variants) == ["e3_fast", "e3_rules"]
 
 
 def test_an_episode_that_differs_is_refused(drift_folder, tmp_path):
@@ -313,7 +309,7 @@ def test_a_scenario_that_differs_is_refused(drift_folder, tmp_path):
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["scenarios"][0]["n_requests"] += 1
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(EdgeGymInputError, match="fingerprint"):
+    with pytest.raises(EdgeGymInputError, match="the one that was evaluated"):
         make_report(read_run(folder), recordings=1)
 
 
@@ -327,9 +323,8 @@ def test_series_by_hand():
     mine = episode([1, 2, 4], [3.0, 1.0, 5.0], [0, 1, 0], step=[2.5, 6.0], cost=[10.0, 1.0])
     theirs = episode([1, 2, 4], [1.0, 1.0, 1.0], [0, 0, 0])
     times = np.array([0.5, 1.0, 3.0, 9.0])
-    assert rolling_mean(mine, times, 2.5).tolist()[1:] == [3.0, 2.0, 3.0] and np.isnan(
-        rolling_mean(mine, times, 2.5)[0]
-    )
+    rolling = rolling_mean(mine, times, 2.5)
+    assert np.isnan(rolling[[0, 3]]).all() and rolling[1:3].tolist() == [3.0, 2.0]
     assert cumulated(mine, times, agents=False).tolist() == [0.0, 3.0, 4.0, 9.0]
     assert cumulated(mine, times, agents=True).tolist() == [0.0, 0.0, 10.0, 11.0]
     assert regret([mine], [theirs], times).tolist() == [[0.0, 2.0, 2.0, 6.0]]

@@ -81,9 +81,9 @@ def one_episode(regime: Regime, played: Played, styles: dict[str, Style]) -> Fig
         log_axis(axes.yaxis, float(np.nanmin(curves)), float(np.nanmax(curves)))
 
     caption = (
-        f"One episode (seed {first[names[0]].seed}) as it went, the same world for all: mean latency of the requests that "
-        f"arrived in the last {number(span_s)} s. Triangles at the top: a node slows down or leaves, which nobody is "
-        f"told ({len(marks[NODE])}); strokes at the bottom: a message comes, which may be mere chatter "
+        f"One episode (seed {first[names[0]].seed}) as it went, the same world for all: mean latency of the requests "
+        f"that arrived in the last {number(span_s)} s. Triangles at the top: a node slows down or leaves, which nobody "
+        f"is told ({len(marks[NODE])}); strokes at the bottom: a message comes, which may be mere chatter "
         f"({len(marks[MESSAGE])})."
     )
     highest = {name: float(np.nanmax(rolling_mean(first[name], times, span_s))) for name in names}

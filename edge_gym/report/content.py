@@ -179,7 +179,7 @@ def _facts(run: Run, regimes: list[Regime]) -> Iterator[tuple[str, str]]:
     yield f"{len(run.rows):,}", "episodes"
     if run.failures:
         yield str(len(run.failures)), "failures"
-    if run.manifest.get("finished") is not True:
+    if run.finished.manifest.get("finished") is not True:
         yield "not finished:", "this is what there is so far"
 
 
@@ -200,7 +200,7 @@ def _sees_table(rows: list[Sees]) -> Table:
 
 
 def _manifest(run: Run, regimes: list[Regime]) -> Iterator[tuple[str, str]]:
-    given = run.manifest
+    given = run.finished.manifest
     yield "command", _text(given.get("command"))
     yield "versions", _joined(given.get("versions"))
     yield "source", _joined(given.get("git"))

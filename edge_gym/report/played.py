@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -19,7 +18,6 @@ from edge_gym.policy import make_policy
 from edge_gym.report.regimes import Regime
 from edge_gym.report.run_data import Run
 from edge_gym.scenario import Scenario
-from edge_gym.scenario.io import fingerprint, loads
 
 MAX_RECORDINGS = 100  # seeds
 HINT = "was the run made with another version? --recordings 0 makes a report without playing"
@@ -77,7 +75,7 @@ def play(run: Run, regime: Regime, recordings: int) -> Played:
     Raises:
         EdgeGymError: What is played differs from what the run says; or the manifest does not hold the scenario.
     """
-    scenario = _scenario(run, regime)
+    scenario = run.finished.scenario(next(iter(regime.episodes.values()))[0])
     reasons = {policy: _why_not(policy) for policy in regime.policies}
     left_out = {policy: reason for policy, reason in reasons.items() if reason}
     if regime.reference in left_out:
@@ -128,8 +126,8 @@ def _compare(metrics: dict[str, Any], row: dict[str, Any]) -> None:
     wrong = [name for name, value in metrics.items() if row.get(name) != value]
     if wrong:
         raise EdgeGymError(
-            f"this is not the episode that was evaluated: seed {row['seed']} of {printable(row['policy'], 60)} differs in "
-            f"{len(wrong)} metrics ({', '.join(wrong[:4])}); {HINT}"
+            f"this is not the episode that was evaluated: seed {row['seed']} of {printable(row['policy'], 60)} differs "
+            f"in {len(wrong)} metrics ({', '.join(wrong[:4])}); {HINT}"
         )
 
 
@@ -163,25 +161,6 @@ def _onsets(found: Recording) -> Iterator[Mark]:
 def _messages(found: Recording) -> Iterator[Mark]:
     for message in found.messages:
         yield Mark(message.time_s, message.node, MESSAGE, message.text)
-
-
-def _scenario(run: Run, regime: Regime) -> Scenario:
-    """The scenario from the manifest, checked as strictly as a file."""
-    where = "manifest.json: scenarios"
-    for given in _entries(run.manifest.get("scenarios")):
-        if given.get("fingerprint") != regime.fingerprint:
-            continue
-        plain = {key: value for key, value in given.items() if key != "fingerprint"}
-        scenario = loads(json.dumps(plain), "json", f"{where} {regime.scenario[:80]}")
-        if fingerprint(scenario) != regime.fingerprint:
-            hint = "it, or a file that it names, has changed"
-            raise EdgeGymInputError("fingerprint", fingerprint(scenario), regime.fingerprint, where, hint)
-        return scenario
-    raise EdgeGymInputError("fingerprint", regime.fingerprint, "that of a scenario in the manifest", where)
-
-
-def _entries(value: Any) -> list[dict[str, Any]]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _why_not(policy: str) -> str:

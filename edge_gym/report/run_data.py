@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_gym.errors import MISSING, EdgeGymInputError
+from edge_gym.evaluation.finished_run import FinishedRun
 from edge_gym.evaluation.metrics import COUNTER, METRICS
 from edge_gym.evaluation.results import KEYS
-from edge_gym.files import check_regular, decode_utf8, read_bytes
+from edge_gym.files import decode_utf8, read_bytes
 
-MAX_BYTES = 512 * 2**20  # of a file
-MAX_LINES = 1_000_000  # episodes
+MAX_BYTES = 512 * 2**20  # of the timing
+MAX_LINES = 1_000_000  # of anything in a list
 MAX_REGIMES, MAX_POLICIES, MAX_NAME = 200, 200, 300
 MAX_COUNTERS = 200  # figures of one episode that the policy counted itself
 LARGEST = 1e15  # of any figure: sums and squares stay finite
@@ -32,7 +32,7 @@ class Run:
 
     Attributes:
         name: Of the folder.
-        manifest: Its manifest, a dict; what is inside is checked where it is used.
+        finished: The folder; what is inside its manifest is checked where it is used.
         rows: As `Results.rows`; all policies of a (task, scenario) have the same seeds, ascending.
         timing: As `Results.timing`; empty if the folder has none.
         failures: As `Results.failures`; policies that failed in a regime have no rows there.
@@ -40,7 +40,7 @@ class Run:
     """
 
     name: str
-    manifest: dict[str, Any]
+    finished: FinishedRun
     rows: list[dict[str, Any]]
     timing: list[dict[str, Any]]
     failures: list[dict[str, Any]]
@@ -53,55 +53,20 @@ def read_run(folder: str | os.PathLike) -> Run:
     Raises:
         EdgeGymInputError: It is no folder of an evaluation, or something in it is not what an evaluation writes.
     """
-    path = Path(folder)
-    if not path.is_dir():
-        raise EdgeGymInputError("run", str(folder), "the folder of an evaluation", hint="made by edge-gym bench --out")
-    manifest = _json(path / "manifest.json")
-    if not isinstance(manifest, dict) or manifest.get("kind") != "edge_gym evaluation":
-        raise EdgeGymInputError("kind", MISSING, "'edge_gym evaluation'", "manifest.json", "not the folder of a run")
-    if not (path / "episodes.jsonl").exists():
-        hint = "the run is not finished: edge-gym bench --resume"
-        raise EdgeGymInputError("run", str(folder), "a finished run", hint=hint)
+    finished = FinishedRun(folder)
+    manifest, path = finished.manifest, finished.path
     failures, trainings = _failures(manifest.get("failures", [])), _trainings(manifest.get("trainings", {}))
     failed = {tuple(one[key] for key in CELL) for one in failures}
-    rows = [row for row in _rows(path / "episodes.jsonl") if tuple(row[key] for key in CELL) not in failed]
+    rows = [_row(row, f"episodes.jsonl:{number}") for number, row in enumerate(finished.rows, 1)]
+    rows = [row for row in rows if tuple(row[key] for key in CELL) not in failed]
     if not rows:
         raise EdgeGymInputError("run", str(folder), "a run in which something did not fail")
     _check_regimes(rows)
-    return Run(path.resolve().name, manifest, rows, _timing(path / "timing.json"), failures, trainings)
+    return Run(path.resolve().name, finished, rows, _timing(path / "timing.json"), failures, trainings)
 
 
-def _json(path: Path) -> Any:
-    return _parsed(_text(path), path.name)
-
-
-def _text(path: Path) -> str:
-    return decode_utf8(read_bytes(check_regular(path), MAX_BYTES), path.name)
-
-
-def _parsed(text: str, where: str) -> Any:
-    def no(constant: str) -> None:
-        raise ValueError(f"{constant} is not JSON")
-
-    try:
-        return json.loads(text, parse_constant=no)
-    except (ValueError, RecursionError) as error:
-        reason = "too deep" if isinstance(error, RecursionError) else str(error)
-        raise EdgeGymInputError("", MISSING, "JSON", where, reason) from None
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    lines = _text(path).splitlines()
-    if not 1 <= len(lines) <= MAX_LINES:
-        raise EdgeGymInputError("episodes", len(lines), f"1 ... {MAX_LINES}", path.name)
-    for number, line in enumerate(lines, 1):
-        yield _row(line, f"{path.name}:{number}")
-
-
-def _row(line: str, where: str) -> dict[str, Any]:
-    row = _parsed(line, where)
-    if not isinstance(row, dict):
-        raise EdgeGymInputError("", MISSING, "an object with the metrics of an episode", where)
+def _row(row: dict[str, Any], where: str) -> dict[str, Any]:
+    """A row that is checked again, for all that figures are made of."""
     for key in KEYS:
         kind = TYPES.get(key, str)
         value = row.get(key, MISSING)
@@ -151,7 +116,10 @@ def _check_regimes(rows: list[dict[str, Any]]) -> None:
 def _timing(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    found = _json(path)
+    try:
+        found = json.loads(decode_utf8(read_bytes(path, MAX_BYTES), path.name))
+    except (ValueError, RecursionError) as error:
+        raise EdgeGymInputError("", MISSING, "JSON", path.name, type(error).__name__) from None
     rows = _list_of_dicts(found.get("rows") if isinstance(found, dict) else None, f"{path.name}: rows")
     for number, row in enumerate(rows):
         where = f"{path.name}: rows[{number}]"

@@ -26,19 +26,16 @@ function onHeading(event) {
 }
 
 function markWhereWeAre() {
-  const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
-  const observer = new IntersectionObserver(
-    (entries) => {
-      for (const entry of entries) {
-        if (!entry.isIntersecting) continue;
-        for (const link of links.values()) link.removeAttribute("aria-current");
-        links.get(entry.target.id)?.setAttribute("aria-current", "true");
-      }
-    },
-    { rootMargin: "-10% 0px -80% 0px" },
-  );
-  for (const section of document.querySelectorAll("main section[id]")) observer.observe(section);
+  const sections = [...document.querySelectorAll("main section[id]")];
+  const atTheEnd = window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 2;
+  const passed = sections.filter((section) => section.getBoundingClientRect().top < window.innerHeight / 4);
+  const here = atTheEnd ? sections.at(-1) : (passed.at(-1) ?? sections[0]);
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#${here.id}`) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
 }
 
 document.addEventListener("click", onHeading);
+document.addEventListener("scroll", markWhereWeAre, { passive: true });
 markWhereWeAre();

@@ -151,3 +151,37 @@ def _ratio(reference: np.ndarray, value: Any, low: Any, high: Any) -> dict[str, 
     usable = reference.mean() > 0
     figures = {"ratio": value, "lo": low, "hi": high}
     return {name: float(figure) if usable and np.isfinite(figure) else None for name, figure in figures.items()}
+
+
+def lines(comparison: Mapping[str, Any]) -> list[str]:
+    """What a comparison says, for people.
+
+    Args:
+        comparison: As `compare` returns it.
+    """
+    pairs = comparison["pairs"]
+    if not pairs:
+        return []
+    found = [f"{comparison['task']} / {comparison['scenario']}: best of those not privileged is {comparison['best']}."]
+    reasons = {
+        FEW_EPISODES: f"no verdict from {comparison['episodes']} episodes (at least {comparison['min_episodes']})",
+        FEW_TRAININGS: f"no verdict from too few trainings (at least {comparison['min_trainings']} of a recipe)",
+        WORSE: f"worse (paired test, Holm, {comparison['level']:g})",
+        SAME: "no difference shown",
+    }
+    for verdict, words in reasons.items():
+        names = [pair["policy"] for pair in pairs if pair["verdict"] == verdict]
+        if names:
+            found.append(f"  {words}: {', '.join(names)}")
+    seen = [pair["detectable"] for pair in pairs if pair["detectable"] is not None]
+    if seen:
+        span = f"{100 * min(seen):.2g} % to {100 * max(seen):.2g} %"
+        found.append(
+            f"  {comparison['episodes']} paired episodes show differences from {span} on (by policy) with "
+            f"{100 * comparison['power']:g} % power at {comparison['level']:g}."
+        )
+    for one in comparison["recipes"]:
+        if one["lo"] is not None:
+            ratio = f"{one['ratio']:.3f} [{one['lo']:.3f}, {one['hi']:.3f}]"
+            found.append(f"  {one['trainings']} trainings of recipe {one['recipe']}: {ratio} x {one['against']}")
+    return found

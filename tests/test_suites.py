@@ -15,7 +15,7 @@ from edge_agents.randomise import _EDGE
 from edge_gym import policy
 from edge_gym.cli.main import main
 from edge_gym.errors import EdgeGymInputError
-from edge_gym.evaluation import pilot, shards
+from edge_gym.evaluation import execution, pilot, shards
 from edge_gym.evaluation.execution import Execution
 from edge_gym.evaluation.splits import TEST
 from edge_gym.evaluation.suites import Suite, load_suite, suite_cells, suite_names
@@ -222,15 +222,14 @@ def test_fewer_episodes_are_no_result(small, capsys):
 
 def test_time_before_and_after_is_said(small, capsys):
     code, out, _ = bench(capsys, small)
-    assert code == 0 and "15 episodes to run in 5 parts" in out and "About " in out and ", took " in out
-    assert "comparison" not in out
+    assert code == 0 and "27 episodes to run in 5 parts" in out and "About " in out and ", took " in out
 
 
 def test_pilot_counts_what_is_left_and_skips_what_fails(small):
     (routing, _) = suite_cells(load_suite(small))
-    execution = Execution(keep_going=True)
-    assert pilot.estimate_s(routing, {shard.key for shard in routing}, execution) == 0.0
-    assert 0.0 < pilot.estimate_s(routing, set(), execution) < 60.0
+    how = Execution(keep_going=True)
+    assert pilot.estimate_s(routing, {shard.key for shard in routing}, how) == 0.0
+    assert 0.0 < pilot.estimate_s(routing, set(), how) < 60.0
 
 
 def test_list_and_show(capsys):
@@ -248,12 +247,14 @@ def failing(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("name", "attempts", "words"),
-    [("t_dies", 3, "a worker process died"), ("t_hangs", 3, "longer than 2 s"), ("t_breaks", 1, "no luck")],
+    [("t_dies", 3, "a worker process died"), ("t_hangs", 1, "longer than 15 s"), ("t_breaks", 1, "no luck")],
 )
-def test_failures_are_listed_never_scored_and_the_others_go_on(name, attempts, words, capsys, tmp_path):
+def test_failures_are_listed_never_scored_and_the_others_go_on(name, attempts, words, capsys, tmp_path, monkeypatch):
     """RUN-21, BEN-10."""
-    timeout = ["--shard-timeout", "2"] if name == "t_hangs" else []
-    # One scenario is enough: each failure of a hanging worker waits for its time-out.
+    timeout = []
+    if name == "t_hangs":  # the time-out must be long enough for a process to start on a busy machine, so one is enough
+        timeout = ["--shard-timeout", "15"]
+        monkeypatch.setattr(execution, "RETRIES", 0)
     text = SMALL.replace("[jsq, random]", f"[jsq, {name}]").replace("      - {scenario: toy2}\n", "")
     if name == "t_hangs":
         text = text[: text.index("  - task: migration")]

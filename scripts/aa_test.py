@@ -26,7 +26,9 @@ ENOUGH = 0.95
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit status: 1 if a controller differs from its copy too often."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--policies", default="random,p2c,thompson", help="that draw numbers (default random,p2c,thompson)")
+    parser.add_argument(
+        "--policies", default="random,p2c,thompson", help="that draw numbers (default random,p2c,thompson)"
+    )
     parser.add_argument("--scenario", default="coldstart", help="of routing (default coldstart)")
     parser.add_argument("--episodes", type=int, default=1000, help="in all (default 1000)")
     parser.add_argument("--each", type=int, default=100, help="of a repeat (default 100)")
@@ -44,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         own = {one: [row for row in rows if row["policy"] == one] for one in (name, f"{name}_copy")}
         same, usual = shares(list(own.values()), options.each, options.repeats)
         fine &= same >= ENOUGH
-        print(f"{name}: no difference from its copy in {same:.1%} of {options.repeats} repeats of {options.each}", end=" ")
+        print(
+            f"{name}: no difference from its copy in {same:.1%} of {options.repeats} repeats of {options.each}", end=" "
+        )
         print(f"episodes at {LEVEL:g} (at {USUAL:g}: {usual:.1%})")
     return 0 if fine else 1
 

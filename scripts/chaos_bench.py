@@ -33,7 +33,9 @@ CELLS = (
 )
 GO_S = 20.0  # for what was started by a killed run to be gone
 # Small shards: the more there are, the more moments in which something could go wrong.
-COMMAND = "from edge_gym.evaluation import shards; shards.SHARD = {size}; from edge_gym.cli.main import main; main({words})"
+COMMAND = (
+    "from edge_gym.evaluation import shards; shards.SHARD = {size}; from edge_gym.cli.main import main; main({words})"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

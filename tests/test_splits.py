@@ -89,7 +89,7 @@ def test_shipped_controllers_know_what_they_have_seen(name):
 
 @pytest.mark.parametrize(
     "seeds",
-    [[], 3, {"training_from": 1}, {"training_from": "1", "validation": []}, {"training_from": 1, "validation": [1]},
+    [3, ["1"], {}, {"training_from": 1}, {"training_from": "1", "validation": []}, {"training_from": 1, "validation": [1]},
      {"training_from": 1, "validation": [1, 2.5]}],
 )  # fmt: skip
 def test_a_ledger_that_is_none_is_refused(seeds):
@@ -98,7 +98,8 @@ def test_a_ledger_that_is_none_is_refused(seeds):
 
 
 def test_what_says_nothing_is_not_known():
-    assert seen_seeds({}, "file") == ()
+    assert seen_seeds({}, "file") == () == seen_seeds({"seeds": []}, "file")
+    assert seen_seeds({"seeds": [7, 9]}, "file") == ((7, 7), (9, 9))
     assert seen_seeds({"seeds": {"training_from": 5, "validation": []}}, "file") == ((5, LAST),)
 
 

@@ -69,7 +69,7 @@ def bench(options: argparse.Namespace) -> int:
     for split in splits_of((seed, seed + episodes - 1)):
         if split is not TEST:
             text = f"Seeds of the split '{split.name}' ({split.first} ... {split.last}) are for {split.use}."
-            console.print(text, markup=False, soft_wrap=True)
+            console.print(text, markup=False)
     return 0
 
 
@@ -97,11 +97,13 @@ def show(options: argparse.Namespace, results: Results) -> None:
     console, rows = wide_console(), results.table_rows()
     if rows:
         print_leaderboard(console, rows)
-    said = [*asked(rows), *(line for one in results.summary()["comparisons"] for line in lines(one))]
+    for comparison in results.summary()["comparisons"]:
+        for line in lines(comparison):
+            console.print(printable(line), markup=False)
+    for line in asked(rows):
+        console.print(line, markup=False, soft_wrap=True)
     if options.out is not None:
-        said.append(f"Results are in {printable(options.out, 300)}")
-    for line in said:
-        console.print(printable(line), markup=False, soft_wrap=True)
+        console.print(f"Results are in {printable(options.out, 300)}", markup=False, soft_wrap=True)
 
 
 def wide_console() -> Console:

@@ -299,11 +299,10 @@ def _list(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     from edge_gym.cli.bench import parse_settings
+    from edge_gym.evaluation.suites import suite_names, suite_text
     from edge_gym.scenario.io import dumps
     from edge_gym.scenario.presets import resolve
     from edge_gym.tasks import get_task
-
-    from edge_gym.evaluation.suites import suite_names, suite_text
 
     get_task(options.task)
     if options.scenario in suite_names():

@@ -52,7 +52,9 @@ def bench_suite(options: argparse.Namespace) -> int:
         )
     show(options, results)
     if episodes is not None and episodes < max(cell.least_episodes for cell in suite.cells):
-        console.print(f"{episodes} episodes are fewer than the suite asks for: no result of {suite.name}.", markup=False)
+        console.print(
+            f"{episodes} episodes are fewer than the suite asks for: no result of {suite.name}.", markup=False
+        )
     if not options.quiet:
         console.print(f"{title}, took {minutes(time.monotonic() - began)}.", markup=False)
     for failure in results.failures:

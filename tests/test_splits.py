@@ -89,8 +89,8 @@ def test_shipped_controllers_know_what_they_have_seen(name):
 
 @pytest.mark.parametrize(
     "seeds",
-    [3, ["1"], {}, {"training_from": 1}, {"training_from": "1", "validation": []}, {"training_from": 1, "validation": [1]},
-     {"training_from": 1, "validation": [1, 2.5]}],
+    [3, ["1"], {}, {"training_from": 1}, {"training_from": "1", "validation": []},
+     {"training_from": 1, "validation": [1]}, {"training_from": 1, "validation": [1, 2.5]}],
 )  # fmt: skip
 def test_a_ledger_that_is_none_is_refused(seeds):
     with pytest.raises(EdgeGymInputError, match="a ledger"):

@@ -174,7 +174,8 @@ def test_identity_changes_with_anything_in_the_suite(small, capsys, tmp_path):
         ("episodes: 6", "first_seed: 500", "first_seed = 500: must be >= 1000"),
         ("horizon_s: 8", "horizon_s: many", "horizon_s"),
         ("cells:", "extra: 1\ncells:", "extra"),
-        ("least_episodes: 1", "least_episodes: 1\n  - task: routing\n    worlds: [{scenario: toy2}]\n    policies: [p2c]",
+        ("least_episodes: 1",
+         "least_episodes: 1\n  - task: routing\n    worlds: [{scenario: toy2}]\n    policies: [p2c]",
          "the only world"),
     ],
 )  # fmt: skip

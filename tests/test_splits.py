@@ -70,6 +70,12 @@ def test_other_seeds_are_not():
     check_unseen("x", (), [500])
 
 
+@pytest.mark.parametrize("wrong", [3, [3], [(1, 2, 3)], [("a", "b")]])
+def test_ranges_that_are_none_are_refused(wrong):
+    with pytest.raises(EdgeGymInputError, match="x: trained_on"):
+        check_unseen("x", wrong, [500])
+
+
 def test_refusal_writes_nothing(tmp_path):
     with pytest.raises(EdgeGymInputError, match="not seen"):
         evaluate(["jsq", "learned_routing"], seeds=[500], out=tmp_path / "run", **SMALL)

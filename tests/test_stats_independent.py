@@ -206,10 +206,17 @@ def test_too_few_trainings_give_no_verdict():
         found = compare(rows_of(costs), fewer)
         assert {pair["verdict"] for pair in found["pairs"]} == {"too few trainings"}
     assert "no verdict from too few trainings" in "\n".join(lines(found))
-    # Nor is anybody said to be worse than a single training that is the best.
-    costs = shifted(100, rule=1.0, other=1.0, learned=0.5)
+
+
+def test_a_single_training_that_is_the_best_is_no_reference():
+    costs = shifted(100, rule=1.0, other=1.3, learned=0.5)
     found = compare(rows_of(costs), {"learned": {"recipe": "r", "seed": 0}})
-    assert found["best"] == "learned" and {pair["verdict"] for pair in found["pairs"]} == {"too few trainings"}
+    assert (found["best"], found["reference"]) == ("learned", "rule")
+    verdicts = {pair["policy"]: pair["verdict"] for pair in found["pairs"]}
+    assert verdicts == {"other": "worse", "learned": "too few trainings"}
+    assert "compared with rule" in "\n".join(lines(found))
+    alone = compare(rows_of({"learned": costs["learned"]}), {"learned": {"recipe": "r", "seed": 0}})
+    assert alone["reference"] == "learned" and alone["pairs"] == []
 
 
 def test_bounds_and_missing_values_are_left_out():

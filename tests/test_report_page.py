@@ -111,7 +111,7 @@ def test_it_reads_well_on_a_phone_by_day_and_at_night(report, dark):
     with opened(report, width=375, height=700, dark=dark) as page:
         assert page.overflow() <= 0
         assert page.background() < 60 if dark else page.background() > 200
-        for what in ("main p", "figcaption", "td:not([style])", "tbody th", "thead th", "nav a", "dd"):
+        for what in ("main p", "figcaption", ".caption", "td:not([style])", "tbody th", "thead th", "nav a", "dd"):
             assert page.contrast(what) >= 4.5, what
         assert page.tab.evaluate(TINTED) >= 4.5
         texts = page.tab.locator("figure svg text")

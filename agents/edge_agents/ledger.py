@@ -28,7 +28,8 @@ def seen_seeds(about: dict[str, Any], where: str) -> tuple[tuple[int, int], ...]
     """Ranges of seeds, first and last, that a checkpoint's training or validation may have used.
 
     Args:
-        about: What the checkpoint says of its training; without a ledger, nothing is known and nothing is returned.
+        about: What the checkpoint says of its training: under `seeds` a ledger as above, or a list of single seeds;
+            without, nothing is known and nothing is returned.
         where: Name of its file, for messages.
 
     Raises:
@@ -38,12 +39,14 @@ def seen_seeds(about: dict[str, Any], where: str) -> tuple[tuple[int, int], ...]
     if seeds is None:
         return ()
     try:
-        first = seeds["training_from"]
-        pairs = [(first, LAST), *([seeds["validation"]] if seeds["validation"] else [])]
+        if isinstance(seeds, list):
+            pairs = [(seed, seed) for seed in seeds]
+        else:
+            pairs = [(seeds["training_from"], LAST), *([seeds["validation"]] if seeds["validation"] else [])]
         if not all(type(seed) is int and len(pair) == 2 for pair in pairs for seed in pair):
             raise ValueError("a seed is no number")
     except (KeyError, TypeError, ValueError) as error:
-        allowed = "a ledger: training_from, and the first and last seed of validation"
+        allowed = "a ledger: a list of seeds; or training_from, and the first and last seed of validation"
         raise EdgeGymInputError("seeds", seeds, allowed, where, str(error)) from None
     return tuple((low, high) for low, high in pairs)
 

@@ -1,4 +1,4 @@
-"""A task over all its scenarios, as Agarwal et al. (NeurIPS 2021) ask for: interquartile means instead of a best case."""
+"""A task over all its scenarios, in the figures that Agarwal et al. (NeurIPS 2021) ask for."""
 
 from __future__ import annotations
 

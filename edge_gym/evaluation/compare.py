@@ -48,15 +48,16 @@ def costs_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
 
 
 def compare(rows: Sequence[Mapping[str, Any]], trainings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Each policy of a scenario that sees no more than a real router against the best of them.
+    """Each policy of a scenario that sees no more than a real router against the best of them that can be judged.
 
     Args:
         rows: Of one scenario, every policy on the same seeds.
         trainings: For policies that were trained, the recipe and the seed of the training.
 
     Returns:
-        `task`, `scenario`, `metric`, `episodes`, `best`, and the rule: `level` (after Holm), `power`, `min_episodes`,
-        `min_trainings`. `pairs`, one for each other policy: `ratio` of its mean cost to that of the best, `lo` and
+        `task`, `scenario`, `metric`, `episodes`, `best`; `reference`, which is the best but for those with too few
+        trainings; and the rule: `level` (after Holm), `power`, `min_episodes`, `min_trainings`.
+        `pairs`, one for each other policy: `ratio` of its mean cost to that of the reference, `lo` and
         `hi` of the 95 % paired bootstrap interval, `p` of the paired test, `p_holm` in the family of these pairs,
         `detectable`, the smallest relative difference found with that power at that level, and the `verdict`.
         `recipes`, one for each recipe with two trainings or more: the `policies`, how many `trainings`, and the
@@ -65,17 +66,19 @@ def compare(rows: Sequence[Mapping[str, Any]], trainings: Mapping[str, Mapping[s
     costs = costs_of(rows)
     privileged = {row["policy"] for row in rows if row["privileged"]}
     fair = {name: values for name, values in costs.items() if name not in privileged and len(values)}
-    best = min(fair, key=lambda name: fair[name].mean()) if fair else None
+    few = few_trainings(list(fair), trainings)
+    best, reference = _best(fair), _best({name: fair[name] for name in fair if name not in few} or fair)
     return {
         **{key: rows[0][key] for key in ("task", "scenario")},
         "metric": "-return" if any(AGENTS in row for row in rows) else "latency_mean_s",
         "episodes": len(fair[best]) if best is not None else 0,
         "best": best,
+        "reference": reference,
         "level": LEVEL,
         "power": POWER,
         "min_episodes": MIN_EPISODES,
         "min_trainings": MIN_TRAININGS,
-        "pairs": [] if best is None or len(fair[best]) < 2 else _pairs(fair, best, trainings),
+        "pairs": [] if reference is None or len(fair[reference]) < 2 else _pairs(fair, reference, few),
         "recipes": _recipes(fair, trainings),
     }
 
@@ -88,19 +91,20 @@ def few_trainings(policies: Sequence[str], trainings: Mapping[str, Mapping[str, 
         trainings: For policies that were trained, the recipe and the seed of the training.
     """
     groups = _groups(policies, trainings)
-    seeds = {recipe: {trainings[name]["seed"] for name in names} for recipe, names in groups.items()}
+    seeds = {recipe: {str(trainings[name].get("seed")) for name in names} for recipe, names in groups.items()}
     return {name for recipe, names in groups.items() if len(seeds[recipe]) < MIN_TRAININGS for name in names}
 
 
-def _pairs(
-    costs: Mapping[str, np.ndarray], best: str, trainings: Mapping[str, Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def _best(costs: Mapping[str, np.ndarray]) -> str | None:
+    return min(costs, key=lambda name: costs[name].mean()) if costs else None
+
+
+def _pairs(costs: Mapping[str, np.ndarray], best: str, few: set[str]) -> list[dict[str, Any]]:
     others = [name for name in costs if name != best]
     if not others:
         return []
     reference = costs[best]
     p_values = np.array([paired_p_value(costs[name], reference) for name in others])
-    few = few_trainings(list(costs), trainings)
     ratios = ratio_interval(np.array([costs[name] for name in others]), reference)
     return [
         {
@@ -124,14 +128,13 @@ def _verdict(n_episodes: int, few: set[str], p_value: float) -> str:
 
 
 def _recipes(costs: Mapping[str, np.ndarray], trainings: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    untrained = [name for name in costs if name not in trainings]
-    best = min(untrained, key=lambda name: costs[name].mean()) if untrained else None
+    best = _best({name: values for name, values in costs.items() if name not in trainings})
     found = []
     for recipe, names in _groups(list(costs), trainings).items():
         if len(names) < 2 or best is None:
             continue
         interval = crossed_ratio_interval(np.array([costs[name] for name in names]), costs[best])
-        seeds = {trainings[name]["seed"] for name in names}
+        seeds = {str(trainings[name].get("seed")) for name in names}
         same = {"recipe": recipe, "policies": names, "trainings": len(seeds), "against": best}
         found.append({**same, **_ratio(costs[best], *interval)})
     return found
@@ -142,7 +145,7 @@ def _groups(policies: Sequence[str], trainings: Mapping[str, Mapping[str, Any]])
     found: dict[str, list[str]] = {}
     for name in policies:
         if name in trainings:
-            found.setdefault(str(trainings[name]["recipe"]), []).append(name)
+            found.setdefault(str(trainings[name].get("recipe")), []).append(name)
     return found
 
 
@@ -151,3 +154,40 @@ def _ratio(reference: np.ndarray, value: Any, low: Any, high: Any) -> dict[str, 
     usable = reference.mean() > 0
     figures = {"ratio": value, "lo": low, "hi": high}
     return {name: float(figure) if usable and np.isfinite(figure) else None for name, figure in figures.items()}
+
+
+def lines(comparison: Mapping[str, Any]) -> list[str]:
+    """What a comparison says, for people.
+
+    Args:
+        comparison: As `compare` returns it.
+    """
+    pairs = comparison["pairs"]
+    if not pairs:
+        return []
+    best, reference = comparison["best"], comparison["reference"]
+    found = [f"{comparison['task']} / {comparison['scenario']}: best of those not privileged is {best}."]
+    if reference != best:
+        found.append(f"  compared with {reference}, the best that can be judged")
+    reasons = {
+        FEW_EPISODES: f"no verdict from {comparison['episodes']} episodes (at least {comparison['min_episodes']})",
+        FEW_TRAININGS: f"no verdict from too few trainings (at least {comparison['min_trainings']} of a recipe)",
+        WORSE: f"worse (paired test, Holm, {comparison['level']:g})",
+        SAME: "no difference shown",
+    }
+    for verdict, words in reasons.items():
+        names = [pair["policy"] for pair in pairs if pair["verdict"] == verdict]
+        if names:
+            found.append(f"  {words}: {', '.join(names)}")
+    seen = [pair["detectable"] for pair in pairs if pair["detectable"] is not None]
+    if seen:
+        span = f"{100 * min(seen):.2g} % to {100 * max(seen):.2g} %"
+        found.append(
+            f"  {comparison['episodes']} paired episodes show differences from {span} on (by policy) with "
+            f"{100 * comparison['power']:g} % power at {comparison['level']:g}."
+        )
+    for one in comparison["recipes"]:
+        if one["lo"] is not None:
+            ratio = f"{one['ratio']:.3f} [{one['lo']:.3f}, {one['hi']:.3f}]"
+            found.append(f"  {one['trainings']} trainings of recipe {one['recipe']}: {ratio} x {one['against']}")
+    return found

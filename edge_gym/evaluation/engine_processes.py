@@ -18,6 +18,7 @@ from edge_gym.evaluation.execution import Answer, Lost, answer
 from edge_gym.evaluation.shards import Shard
 
 GRACE_S = 5.0  # for a process that is done to end by itself
+MAIN = "began by running a script again that lacks: if __name__ == '__main__'"
 
 
 class _Worker(NamedTuple):
@@ -84,7 +85,7 @@ class Processes:
             found = worker.pipe.recv()
         except (EOFError, OSError):
             self._kill(worker)
-            return Lost("a worker process died (killed, or out of memory)")
+            return Lost(f"a worker process died (killed, out of memory, or {MAIN})")
         self._idle.append(worker)
         return found
 

@@ -10,7 +10,9 @@ from edge_gym.errors import EdgeGymInputError, Unavailable
 from edge_gym.evaluation.execution import Answer, Lost, answer
 from edge_gym.evaluation.shards import Shard
 
-LOOPBACK = "127.0.0.1"
+# Ray knows this only as what keeps firewalls quiet on two systems; on every system it keeps a Ray that is started here
+# on the loopback interface. It is read when Ray is first imported.
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 class Ray:
@@ -30,13 +32,14 @@ class Ray:
 
     def __init__(self, n_workers: int, address: str | None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.update({} if address else LOOPBACK)
         try:
             import ray
         except ImportError as error:
             hint = f"{error}; pip install 'edge-gym[ray]'"
             raise EdgeGymInputError("engine", "ray", "used where the extra 'ray' is installed", hint=hint) from error
         self._ray = ray
-        here: dict[str, Any] = {"num_cpus": n_workers, "include_dashboard": False, "_node_ip_address": LOOPBACK}
+        here: dict[str, Any] = {"num_cpus": n_workers, "include_dashboard": False}
         try:
             ray.init(address or "local", log_to_driver=False, **({} if address else here))
         except (ConnectionError, RuntimeError, ValueError) as error:

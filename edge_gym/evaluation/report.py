@@ -78,19 +78,18 @@ def leaderboard(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[str], li
     Returns:
         Title, headings and cells for each scenario. A cell with an interval has it on a second line.
     """
-    columns = shown_columns(rows)
-    headings = ["policy", *(c.heading for c in columns)]
     found = []
-    for scenario in dict.fromkeys(row["scenario"] for row in rows):
-        own = [row for row in rows if row["scenario"] == scenario]
+    for task, scenario in dict.fromkeys((row["task"], row["scenario"]) for row in rows):
+        columns = shown_columns([row for row in rows if row["task"] == task])
+        own = [row for row in rows if (row["task"], row["scenario"]) == (task, scenario)]
         own.sort(key=rank)
         cells = [[display_name(row), *(cell(c, row["metrics"].get(c.metric)) for c in columns)] for row in own]
-        found.append((f"{own[0]['task']} / {scenario}", headings, cells))
+        found.append((f"{task} / {scenario}", ["policy", *(c.heading for c in columns)], cells))
     return found
 
 
 def shown_columns(rows: Sequence[dict[str, Any]]) -> list[Column]:
-    """The columns that say something about these summary rows."""
+    """The columns that say something about these summary rows of one task."""
     with_agents = any(AGENTS in row["metrics"] for row in rows)
     return [
         c
@@ -108,10 +107,16 @@ def rank(row: dict[str, Any]) -> float:
 
 
 def rich_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """The leaderboards of all scenarios in one rich table."""
+    """The leaderboards of all scenarios in one rich table; those of several tasks below each other."""
     from rich.table import Table
     from rich.text import Text
 
+    tasks = dict.fromkeys(row["task"] for row in rows)
+    if len(tasks) > 1:  # each task has its own columns
+        grid = Table.grid()
+        for task in tasks:
+            grid.add_row(rich_table([row for row in rows if row["task"] == task]))
+        return grid
     boards = leaderboard(rows)
     table = Table(title=boards[0][0] if len(boards) == 1 else None, caption=EXPLANATION, caption_justify="left")
     if len(boards) > 1:

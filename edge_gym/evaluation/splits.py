@@ -57,9 +57,13 @@ def check_unseen(policy: str, trained_on: Any, seeds: Iterable[int]) -> None:
         seeds: Seeds it shall be evaluated on.
 
     Raises:
-        EdgeGymInputError: One of them is in a range.
+        EdgeGymInputError: One of them is in a range, or the ranges are none.
     """
-    ranges = [(int(first), int(last)) for first, last in trained_on or ()]
+    try:
+        ranges = [(int(first), int(last)) for first, last in trained_on or ()]
+    except (TypeError, ValueError) as error:
+        allowed = "pairs of the first and the last seed of each range"
+        raise EdgeGymInputError("trained_on", trained_on, allowed, policy, str(error)) from None
     if not ranges:
         return
     for seed in seeds:

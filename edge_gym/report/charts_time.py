@@ -60,7 +60,7 @@ def one_episode(regime: Regime, played: Played, styles: dict[str, Style]) -> Fig
     names = best_lines(list(played.episodes), regime.reference, FEW_LINES)
     first: dict[str, Episode] = {name: played.episodes[name][0] for name in names}
     end_s = horizon_s(list(first.values()), agents=False)
-    span_s = end_s / SPANS
+    span_s = float(f"{end_s / SPANS:.1g}")
     times = np.linspace(span_s, end_s, POINTS)
     marks = {
         kind: [mark.time_s for mark in first[names[0]].marks if mark.kind == kind and mark.time_s <= end_s]
@@ -77,12 +77,12 @@ def one_episode(regime: Regime, played: Played, styles: dict[str, Style]) -> Fig
         curves = [rolling_mean(first[name], times, span_s) for name in names]
         for name, curve in zip(names, curves, strict=True):
             axes.plot(times, curve, **styles[name].line)
-        axes.set(xlim=(0.0, end_s), xlabel="simulated time (s)", ylabel=f"mean latency, last {number(span_s)} s (s)")
+        axes.set(xlim=(0.0, end_s), xlabel="simulated time (s)", ylabel=f"mean latency, last {span_s:g} s (s)")
         log_axis(axes.yaxis, float(np.nanmin(curves)), float(np.nanmax(curves)))
 
     caption = (
         f"One episode (seed {first[names[0]].seed}) as it went, the same world for all: mean latency of the requests "
-        f"that arrived in the last {number(span_s)} s. Triangles at the top: a node slows down or leaves, which nobody "
+        f"that arrived in the last {span_s:g} s. Triangles at the top: a node slows down or leaves, which nobody "
         f"is told ({len(marks[NODE])}); strokes at the bottom: a message comes, which may be mere chatter "
         f"({len(marks[MESSAGE])})."
     )

@@ -227,7 +227,7 @@ def in_manifest(**fields):
         (in_row(latency_mean_s=float("nan")), "NaN is no JSON"),
         (in_row(latency_mean_s=True), "latency_mean_s = True"),
         (in_row(seed=True), "seed = True"),
-        (in_row(policy="x" * 1000), "policy"),
+        (in_row(policy="x" * 5000), "policy"),
         (in_row(scenario=""), "scenario"),
         (in_row(__proto__=1.0), "__proto__"),
         (in_row(privileged="no"), "privileged = 'no'"),

@@ -116,9 +116,10 @@ def run_plan(
         about |= {"failures": results.failures} if results.failures else {}
         about |= {"trainings": dict(results.trainings)} if results.trainings else {}
         folder.write_manifest(about, finished=not results.failures)
-        from edge_gym.report.write import write_reports
+        if results.scored:
+            from edge_gym.report.write import write_reports
 
-        write_reports(folder.path)
+            write_reports(folder.path)
         return results
 
 

@@ -55,6 +55,11 @@ class Results:
             "failures": self.failures,
         }
 
+    @property
+    def scored(self) -> bool:
+        """Whether any policy was scored at all."""
+        return bool(self._cells())
+
     def table_rows(self) -> list[dict[str, Any]]:
         """The rows of the summary for people: with the wall-clock microseconds of a decision, `decision_us`."""
         rows = self._summary_rows()

@@ -17,7 +17,7 @@ from edge_gym.files import decode_utf8, read_bytes
 
 MAX_BYTES = 512 * 2**20  # of the timing
 MAX_LINES = 1_000_000  # of anything in a list
-MAX_REGIMES, MAX_POLICIES, MAX_NAME = 200, 200, 300
+MAX_REGIMES, MAX_POLICIES, MAX_NAME = 500, 500, 4096
 MAX_COUNTERS = 200  # figures of one episode that the policy counted itself
 LARGEST = 1e15  # of any figure: sums and squares stay finite
 TYPES = {"privileged": bool, "bound": bool, "seed": int}  # the other keys of a row are strings

@@ -99,7 +99,7 @@ def regret_curves(regime: Regime, played: Played, styles: dict[str, Style]) -> F
     if reference not in played.episodes or not names:
         return None
     theirs, agents = played.episodes[reference], regime.agents
-    end_s = horizon_s(theirs, agents)
+    end_s = horizon_s([episode for name in names for episode in played.episodes[name]], agents)
     times = np.linspace(0.0, end_s, POINTS)
     lost = {name: regret(played.episodes[name], theirs, times, agents) for name in names}
 

@@ -117,10 +117,10 @@ def _overall_part(one: Overall, styles: dict[str, Style], tasks: int) -> Overall
         figures = [
             draw(one, styles) for draw in (charts.overall_ratio, charts.overall_profile, charts.time_and_quality)
         ]
-    regimes = "all regimes" if len(one.regimes) > 1 else "the regime"
+    title = "Over all regimes" if len(one.regimes) > 1 else "Overall"
     return OverallPart(
         anchor=f"overall-{printable(one.task, 40)}",
-        title=f"Over {regimes}" + (f" of {printable(one.task, 40)}" if tasks > 1 else ""),
+        title=title + (f" of {printable(one.task, 40)}" if tasks > 1 else ""),
         ratios=tables.ratios(one),
         better=tables.better(one),
         figures=[found for found in figures if found is not None],

@@ -54,7 +54,7 @@ def _sees(name: str, privileged: bool, bound: bool) -> Sees:
     decides = getattr(policy, "tasks", (getattr(policy, "task", "routing"),))
     return Sees(
         policy=name,
-        what=_first_line(_registered(name)),
+        what=_first_line(_registered(name)) or _first_line(policy),
         decides=", ".join(decides),
         telemetry=YES,
         truth=YES if privileged or is_privileged(policy) else NO,

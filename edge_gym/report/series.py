@@ -23,12 +23,13 @@ def cumulated(episode: Episode, times_s: np.ndarray, agents: bool) -> np.ndarray
     Args:
         episode: One episode.
         times_s: (T,) simulated seconds.
-        agents: True: summed weighted cost of the steps ended by then; False: summed latency, in request-seconds, of
-            the requests that had arrived by then.
+        agents: True: weighted cost, that of a step spread evenly over it; False: latency, in request-seconds, of the
+            requests that had arrived by then.
     """
-    when, what = (episode.step_s, episode.cost) if agents else (episode.arrive_s, episode.latency_s)
-    total = np.concatenate([[0.0], np.cumsum(what)])
-    return total[np.searchsorted(when, times_s, side="right")]
+    if agents:
+        return np.interp(times_s, [0.0, *episode.step_s], [0.0, *np.cumsum(episode.cost)])
+    total = np.concatenate([[0.0], np.cumsum(episode.latency_s)])
+    return total[np.searchsorted(episode.arrive_s, times_s, side="right")]
 
 
 def regret(mine: Sequence[Episode], theirs: Sequence[Episode], times_s: np.ndarray, agents: bool = False) -> np.ndarray:

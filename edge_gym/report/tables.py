@@ -99,7 +99,7 @@ def ratios(overall: Overall) -> Table:
         "interquartile mean with its 95 % stratified bootstrap interval. 1 is as good as the reference."
     )
     names = [Heading(printable(regime.scenario, 40)) for regime in overall.regimes]
-    return Table(caption, [Heading("policy"), Heading("all regimes (IQM)"), *names], rows)
+    return Table(caption, [Heading("policy"), Heading("all regimes (IQM)" if len(names) > 1 else "IQM"), *names], rows)
 
 
 def better(overall: Overall) -> Table:

@@ -207,7 +207,7 @@ def test_replay_not_a_folder(capsys, tmp_path):
 def test_replay_a_language_model_from_its_transcript_alone(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bench = ["bench", "--scenario", "semantic", "--policies", "e3_llm", "--episodes", "2", "--workers", "1", "--quiet",
-             "--set", "n_requests=300", "--llm-thinking", "0.5,0.001", "--allow-unpriced",
+             "--set", "n_requests=800", "--llm-thinking", "0.5,0.001", "--allow-unpriced",
              "--transcript", "asked", "--llm", "record", "--out", "run"]  # fmt: skip
     with StubServer(stand_in()) as stub:
         monkeypatch.setenv("EDGE_GYM_LLM_BASE_URL", stub.base_url)
@@ -222,7 +222,7 @@ def test_replay_a_language_model_from_its_transcript_alone(capsys, tmp_path, mon
         assert len(stub.requests) == asked, "a replay asked somebody"
     assert os.environ["EDGE_GYM_LLM_MODE"] == "live"
     calls = data_of(tmp_path / "replay-semantic-e3_llm-1001.html")["calls"]
-    assert calls
+    assert any(reason.startswith("the model says: ") for *_, reason in calls), calls
 
 
 def test_replay_video_as_gif(capsys, folder, monkeypatch):

@@ -120,7 +120,8 @@ class Watched(Turn):
             self._watch(step.STEP, choice, wait_ns, int(after["now_ns"]))
         self._hear()
         self.rewards.append((float(out.time_s[b]), float(out.reward[b]), out.terms[b].copy()))
-        self._look(self.batch, b, due=bool(out.done[b]))
+        called = self.batch.task.control and choice != self.batch.noop  # a call is seen at once
+        self._look(self.batch, b, due=called or bool(out.done[b]))
         return out
 
     def _surface(self) -> Any:

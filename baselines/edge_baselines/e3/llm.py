@@ -50,6 +50,8 @@ class Mind:
         decision: Of the model, until it is carried out.
         calls: Actions still to be taken in this turn.
         counters: Of this episode.
+        said: Why, as the model says it; "" where the rules lead.
+        last: The last call made; -1: none.
     """
 
     belief: Belief
@@ -64,6 +66,8 @@ class Mind:
     decision: Decision | None = None
     calls: deque[int] = field(default_factory=deque)
     counters: Counter[str] = field(default_factory=Counter)
+    said: str = ""
+    last: int = -1
 
 
 class E3Llm(Session[AskSettings]):
@@ -123,6 +127,13 @@ class E3Llm(Session[AskSettings]):
         mind = self._minds[b]
         return {} if mind is None else {name: float(value) for name, value in mind.counters.items()}
 
+    def reason(self, b: int) -> str:
+        """Why the last tool call in row `b` was made, in words: the model's, which are data, or those of the rules."""
+        mind = self._minds[b]
+        if mind is None:
+            return ""
+        return f"the model says: {mind.said}" if mind.model_leads else mind.belief.why.get(mind.last, "")
+
     def _take_turn(self, mind: Mind, b: int, obs: np.ndarray, surface: Surface, now_s: float) -> None:
         """Begin a turn, or go on with it after thinking: either there are calls, or the world is to wait."""
         now_ns = round(now_s * NS)
@@ -139,6 +150,7 @@ class E3Llm(Session[AskSettings]):
         if mind.decision is not None:
             plan = self._still_valid(mind, b, obs, surface)
             mind.model_leads = plan is not None
+            mind.said = _said(plan) if plan is not None else ""
             calls = to_actions(plan, surface, obs) if plan is not None else calls
             mind.decision, mind.next_s = None, now_s + self.ask.gap_s
         elif mind.model_leads:
@@ -197,6 +209,7 @@ class E3Llm(Session[AskSettings]):
         while mind.calls:
             call = mind.calls.popleft()
             if legal[call]:
+                mind.last = call
                 return call
         return finish
 
@@ -223,3 +236,8 @@ def _status(call: Call, obs: np.ndarray, surface: Surface) -> str:
     asked = call.arguments.node
     lines = prompt.node_lines(obs, surface)
     return "\n".join([prompt.HEADINGS, *(lines if asked is None else [lines[surface.nodes.index(asked)]])])
+
+
+def _said(plan: Sequence[Call]) -> str:
+    """What the model gave as its reason when it finished."""
+    return " ".join(call.arguments.reason for call in plan if call.tool.name == "finish")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edge_baselines.e3.reasons import why_gates, why_probe
 from edge_gym.events.parser import Reading, read
 from edge_gym.events.phrases import STAGES
 from edge_gym.kernel import observe_control as seen
@@ -77,6 +78,8 @@ class Belief:
         planned: The plan of this turn has been made.
         cold: Nothing has been measured yet.
         made: Tool calls of this episode.
+        why: Reasons of the calls of this turn, by action.
+        last: The last call made; -1: none.
     """
 
     begin_s: np.ndarray
@@ -89,6 +92,8 @@ class Belief:
     planned: bool = False
     cold: bool = True
     made: int = 0
+    why: dict[int, str] = field(default_factory=dict)
+    last: int = -1
 
 
 class Rules:
@@ -130,8 +135,14 @@ class Rules:
             call = belief.calls.popleft()
             if legal[call] and belief.made < self.settings.max_calls:
                 belief.made += 1
+                belief.last = call
                 return call
         return finish
+
+    def reason(self, b: int) -> str:
+        """Why the last tool call in row `b` was made, in words."""
+        belief = self._beliefs[b]
+        return "" if belief is None else belief.why.get(belief.last, "")
 
     def listen(self, belief: Belief, surface: Surface, events: tuple, now_s: float) -> None:
         """Take note of the messages."""
@@ -166,12 +177,16 @@ class Rules:
         alive = rows[:, seen.ALIVE] > 0
         over = alive & (belief.end_s + belief.doubt_s <= now_s + SOON_S)
         quarantine = np.where(self.quarantined(belief, rows, alive, now_s), CAUTION, OPEN)
-        wanted = np.maximum(self.wanted(belief, now_s), quarantine)
+        announced, cold = self.wanted(belief, now_s), belief.cold
+        wanted = np.maximum(announced, quarantine)
         order = np.lexsort((belief.end_s, -wanted))
         order = sorted(order.tolist(), key=lambda n: wanted[n] > gate[n])  # what opens makes room for what closes
         moved = [n for n in order if self.settings.gates and alive[n] and wanted[n] != gate[n]]
         calls = [surface.set_risk_gate(n, int(wanted[n])) for n in moved]
-        calls += self.probes(surface, rows, belief, over) if self.settings.probes else []
+        belief.why = dict(zip(calls, why_gates(moved, wanted, announced, belief.end_s), strict=True))
+        probes = self.probes(surface, rows, belief, over) if self.settings.probes else []
+        belief.why |= dict.fromkeys(probes, why_probe(cold))
+        calls += probes
         if self.settings.explore_s > 0.0:
             calls.append(surface.set_exploration(0.5 if now_s < self.settings.explore_s else 0.0))
         belief.begin_s[over], belief.end_s[over] = np.inf, np.inf

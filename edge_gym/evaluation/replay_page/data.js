@@ -106,6 +106,19 @@ function notableChanges() {
   return found;
 }
 
+/** Users of applications who have come to another site. */
+function handovers() {
+  const at = new Map(), found = [];
+  for (const [ticks, application, site] of DATA.users) {
+    if (at.has(application)) {
+      found.push({ time: seconds(ticks), node: -1, kind: "user", more: "",
+        text: `the user of application ${application} comes from ${at.get(application)} to ${DATA.names.sites[site]}` });
+    }
+    at.set(application, DATA.names.sites[site]);
+  }
+  return found;
+}
+
 /** Everything that happens, in order of time: what the feed and the stories are made of. */
 function happenings() {
   const name = (node) => DATA.names.nodes[node];
@@ -119,12 +132,13 @@ function happenings() {
       time: seconds(ticks), node, kind: refused ? "bad" : "call", text: refused ? `${text}: refused by the guards` : text,
       more: reason })),
     ...notableChanges().map((c) => ({
-      time: c.time, node: c.node, kind: "change", text: `${name(c.node)} ${c.what}`, more: "the truth; no controller sees it" })),
+      time: c.time, node: c.node, kind: "change", text: `${name(c.node)} ${c.what}`, more: "the truth; only an oracle sees it" })),
     ...MOVES.filter((m) => m.begin > 0).map((m) => ({
       time: m.begin, node: m.target, from: m.source, kind: "move",
       text: m.source < 0 ? `${agent(m.serial)} starts on ${name(m.target)}`
         : `${agent(m.serial)} moves from ${name(m.source)} to ${name(m.target)}`,
       more: Number.isFinite(m.end) ? `${bytes(m.bytes)}, there after ${figure(m.end - m.begin)} s` : "it never arrived" })),
+    ...handovers(),
     ...REQUESTS.filter((r) => !r.served).map((r) => ({
       time: r.arrive + r.latency > END ? END : r.arrive, node: r.node, request: r.k, kind: "bad",
       text: `request ${r.id} for ${DATA.names.models[r.model]} was ${OUTCOMES[r.outcome]}`, more: "" })),

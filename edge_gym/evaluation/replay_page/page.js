@@ -33,7 +33,7 @@ function showHead() {
     ["tool calls", "tool_calls", count], ["placed", "agents.placed", count], ["moves", "agents.moves", count],
     ["down", "agents.downtime_mean_s", (v) => `${figure(v)} s`], ["cost", "cost_usd", (v) => `${figure(v)} $`]];
   fill(by("metrics"), known.filter(([, name]) => metrics[name] !== null && metrics[name] !== undefined)
-    .filter(([, name]) => name !== "tool_calls" || metrics[name] > 0)
+    .filter(([, name]) => metrics[name] > 0 || !["tool_calls", "agents.moves", "agents.downtime_mean_s"].includes(name))
     .map(([term, name, show]) => [term, show(metrics[name])]));
   fill(by("notes"), Object.entries(about.notes));
 }
@@ -203,17 +203,19 @@ function showKeys() {
     made.append(mark, document.createTextNode(text));
     return made;
   };
-  const has = (name) => NODES[name].some((column) => column.some((value) => value > 0));
+  const has = (name, is = (value) => value > 0) => NODES[name].some((column) => column.some(is));
   const marks = [["busy", "busy"], ["idle", "idle", "soft"], ["queue", "queue", "", "bar"], ["request", "flow"],
-    ["answer in time", "good"], ["late", "late"], ["truly slow", "", "slow"], ["away", "track", "dead", "dashed"]];
+    ["answer in time", "good"], ["late", "late"]];
+  if (has("speed", (value) => value < 750)) marks.push(["truly slow", "", "slow"]);
+  if (has("alive", (value) => value === 0)) marks.push(["away", "track", "dead", "dashed"]);
   if (has("gate")) marks.push(["caution", "", "late", "dashed"], ["closed", "", "bad"]);
   if (has("foreground")) marks.push(["its user is busy with it", "fore"]);
   if (DATA.messages.length) marks.push(["message", "", "message"]);
   if (DATA.calls.length) marks.push(["tool call", "", "call"]);
   if (DATA.agents.length) marks.push(["agents", "move"]);
   by("legend").replaceChildren(...marks.map(item));
-  const strip = [["in time", "good"], ["late", "late"], ["not served", "bad"], ["mean of 10 s", "ink", "", "bar"],
-    ["true change", "slow", "", "bar"]];
+  const strip = [["in time", "good"], ["late", "late"], ["not served", "bad"], ["mean", "ink", "", "bar"]];
+  if (FEED.some((happened) => happened.kind === "change")) strip.push(["true change", "slow", "", "bar"]);
   if (DATA.messages.length) strip.push(["message", "message", "", "bar"]);
   if (DATA.calls.length) strip.push(["tool call", "call", "", "bar"]);
   by("key").replaceChildren(element("span", "Above: latency of each request where it arrived. Below: load of each node" +

@@ -113,6 +113,7 @@ function paintLanes(context, width, height) {
     for (let column = 0; column < columns; column += 1) {
       paintCell(context, n, sampleAt((column / columns) * END), LEFT + column, y, tall - 1);
     }
+    if (tall < 8) return;
     context.fillStyle = colours.soft;
     context.font = `${Math.min(tall - 2, 10)}px system-ui, sans-serif`;
     context.textAlign = "right";
@@ -137,6 +138,7 @@ function paintCell(context, n, sample, x, y, tall) {
 
 /** The still part, what is to come veiled, and the cursor. */
 function drawStrip(canvas, copy, time) {
+  if (!copy.width || !copy.height) return; // the window has no size just now
   const [context, width, height] = prepare(canvas);
   context.drawImage(copy, 0, 0, width, height);
   const x = xOf(time, width);

@@ -1,0 +1,64 @@
+"""Screenshots of the replay page for the documentation: docs/images/replay-light.png and replay-dark.png.
+
+Needs the extra "browser" and a chromium. The episode is of the preset `semantic` with `e3_rules`, seed 1000.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from browser import opened  # noqa: E402
+
+from edge_gym.evaluation.recording import record  # noqa: E402
+from edge_gym.evaluation.replay_data import replay_data  # noqa: E402
+from edge_gym.evaluation.replay_html import replay_page  # noqa: E402
+
+WIDTH, HEIGHT = 1280, 800
+MOMENT = "t=59.5&node=11"  # many gates are moved then
+MAX_BYTES = 300_000
+
+
+def shoot(folder: Path) -> list[Path]:
+    """The pictures, written to a folder."""
+    data = replay_data(record("semantic", "e3_rules", 1000), {"made by": "scripts/make_screenshots.py"})
+    found = []
+    with tempfile.TemporaryDirectory() as scratch:
+        page_file = Path(scratch) / "replay.html"
+        page_file.write_text(replay_page(data))
+        for name, dark in (("light", False), ("dark", True)):
+            target = folder / f"replay-{name}.png"
+            with opened(page_file, WIDTH, HEIGHT, dark, MOMENT) as page:
+                page.tab.wait_for_timeout(300)
+                page.tab.screenshot(path=target, full_page=True)
+                assert not page.complaints, page.complaints
+            _shrink(target)
+            found.append(target)
+    return found
+
+
+def _shrink(path: Path) -> None:
+    """Fewer colours, where the file would be too large."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(256)
+    small.save(path, optimize=True)
+    assert path.stat().st_size < MAX_BYTES, path.stat().st_size
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
+    folder = parser.parse_args().out
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in shoot(folder):
+        print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -332,12 +332,12 @@ def test_series_by_hand():
 
 def test_around_changes_by_hand():
     marks = [Mark(10.0, 1, NODE, "slows"), Mark(11.0, 0, "message", "hello"), Mark(1.0, 0, NODE, "too early")]
-    one = episode([8.5, 9.5, 10.5, 11.5, 40.0], [1.0, 3.0, 8.0, 2.0, 9.0], [1, 0, 1, 0, 0], marks)
+    one = episode([8.5, 9.5, 10.5, 11.5, 40.0], [1.0, 3.0, 8.0, 2.0, 9.0], [1, 1, 1, 0, 0], marks)
     edges = np.array([-2.0, 0.0, 2.0, 4.0])
     latency, share, changes = around_changes([one, one], edges)
     assert changes == 2 and onsets(one, 2.0, 4.0) == [(10.0, 1)]
     assert latency.tolist()[:2] == [2.0, 5.0] and np.isnan(latency[2])
-    assert share.tolist()[:2] == [0.5, 0.5]
+    assert share.tolist()[:2] == [1.0, 0.5]
 
 
 def test_policies_look_different():

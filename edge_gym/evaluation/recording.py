@@ -25,7 +25,6 @@ from edge_gym.kernel.tables import SECOND, TERMS
 from edge_gym.policy import Policy, make_policy
 from edge_gym.scenario import Scenario
 
-MAX_SAMPLES = 1_000_000  # a year of simulated time in steps of half a minute
 CHANGE = np.dtype(  # privileged: what a node is like from then on, whatever anybody does
     [
         ("time_s", "f8"),

@@ -14,12 +14,14 @@ Research (2003), chapter 3, for its power.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 RESAMPLES = 5_000
 SEED = 20_260_527  # of the resampling; any constant would do
+MOST_KEPT = 1_000  # seeds whose resamples are kept: 40 MB for 5,000 of them
 
 
 class Interval(NamedTuple):
@@ -33,10 +35,19 @@ class Interval(NamedTuple):
 def resample_weights(n_seeds: int, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
     """Shares (R, S) of each of S seeds in R bootstrap resamples.
 
-    How often each seed is drawn is multinomial, and means need nothing else, so no index array is built.
+    How often each seed is drawn is multinomial, and means need nothing else, so no index array is built. The array is
+    read only: a table asks for the same one again and again.
     """
+    drawn = _drawn if n_seeds <= MOST_KEPT else _drawn.__wrapped__
+    return drawn(n_seeds, resamples, seed)
+
+
+@lru_cache(maxsize=2)
+def _drawn(n_seeds: int, resamples: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return rng.multinomial(n_seeds, np.full(n_seeds, 1.0 / n_seeds), size=resamples) / n_seeds
+    found = rng.multinomial(n_seeds, np.full(n_seeds, 1.0 / n_seeds), size=resamples) / n_seeds
+    found.flags.writeable = False
+    return found
 
 
 def mean_interval(x: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:

@@ -50,10 +50,14 @@ class Results:
         cells = self._cells()
         return {
             "rows": self._summary_rows(),
-            "comparisons": [compare(rows, self.trainings) for rows in cells.values()],
+            "comparisons": self.comparisons(),
             "aggregates": aggregate(list(cells.values())),
             "failures": self.failures,
         }
+
+    def comparisons(self) -> list[dict[str, Any]]:
+        """Each policy against the best, one for each scenario (`edge_gym.evaluation.compare.compare`)."""
+        return [compare(rows, self.trainings) for rows in self._cells().values()]
 
     def table_rows(self) -> list[dict[str, Any]]:
         """The rows of the summary for people: with the wall-clock microseconds of a decision, `decision_us`."""

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         suite = folder / "chaos.yaml"
         cells = [CELL.format(task=t, worlds=w, policies=p, episodes=options.episodes) for t, w, p in CELLS]
         head = "version: 1\nname: chaos\nrevision: 1\ndescription: To be killed.\ncells:"

@@ -12,11 +12,10 @@ import pytest
 
 from edge_gym import policy
 from edge_gym.errors import EdgeGymError, EdgeGymInputError
-from edge_gym.evaluation import shards
+from edge_gym.evaluation import shards, workers
 from edge_gym.evaluation.engine_processes import Processes
 from edge_gym.evaluation.evaluate import evaluate
 from edge_gym.evaluation.execution import RETRIES, Execution, Lost, dispatch
-from edge_gym.evaluation.workers import effort
 
 SMALL = {"scenario": "stationary", "n_nodes": 4, "n_requests": 40}
 FILES = ("episodes.jsonl", "summary.json")
@@ -137,12 +136,22 @@ def test_values_are_checked(wrong, words):
         Execution(**wrong)
 
 
-def test_the_longest_begin_first():
+def test_the_longest_begin_first(monkeypatch):
     names = ["jsq", "oracle", "clairvoyant"]
     planned = shards.plan(names, "routing", ["toy2", "stationary"], [1000], 64, {})
-    order = [(one.policy, one.scenario.name) for one in sorted(planned, key=effort, reverse=True)]
-    assert order[0] == ("clairvoyant", "stationary") and order[-1] == ("jsq", "toy2")
-    assert order.index(("oracle", "stationary")) < order.index(("jsq", "stationary"))
+    began = []
+
+    class Records(Script):
+        def start(self, shard):
+            began.append((shard.policy, shard.scenario.name))
+            self.began.append(shard)
+            self.open[len(self.began) - 1] = DONE
+            return len(self.began) - 1
+
+    monkeypatch.setattr(workers, "_engine", lambda todo, execution: Records({}))
+    assert len(list(workers.run_all(planned, set(), Execution(keep_going=True)))) == 6
+    assert began[0] == ("clairvoyant", "stationary") and began[-1] == ("jsq", "toy2")
+    assert began.index(("oracle", "stationary")) < began.index(("jsq", "stationary"))
 
 
 def test_a_killed_worker_is_replaced_by_hand(monkeypatch):
@@ -192,7 +201,7 @@ def run_with_ray(tmp_path, code):
 SAME = """
 import sys
 from pathlib import Path
-from edge_gym.evaluation import shards
+from edge_gym.evaluation import shards, workers
 from edge_gym.evaluation.evaluate import evaluate
 
 if __name__ == "__main__":

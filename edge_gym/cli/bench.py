@@ -97,7 +97,7 @@ def show(options: argparse.Namespace, results: Results) -> None:
     console, rows = wide_console(), results.table_rows()
     if rows:
         print_leaderboard(console, rows)
-    for comparison in results.summary()["comparisons"]:
+    for comparison in results.comparisons():
         for line in lines(comparison):
             console.print(printable(line), markup=False)
     for line in asked(rows):

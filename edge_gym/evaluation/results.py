@@ -50,7 +50,7 @@ class Results:
         cells = self._cells()
         return {
             "rows": self._summary_rows(),
-            "comparisons": [compare(rows, self.trainings) for rows in cells.values()],
+            "comparisons": self.comparisons(),
             "aggregates": aggregate(list(cells.values())),
             "failures": self.failures,
         }
@@ -59,6 +59,10 @@ class Results:
     def scored(self) -> bool:
         """Whether any policy was scored at all."""
         return bool(self._cells())
+
+    def comparisons(self) -> list[dict[str, Any]]:
+        """Each policy against the best, one for each scenario (`edge_gym.evaluation.compare.compare`)."""
+        return [compare(rows, self.trainings) for rows in self._cells().values()]
 
     def table_rows(self) -> list[dict[str, Any]]:
         """The rows of the summary for people: with the wall-clock microseconds of a decision, `decision_us`."""

@@ -21,6 +21,7 @@ import numpy as np
 
 RESAMPLES = 5_000
 SEED = 20_260_527  # of the resampling; any constant would do
+MOST_KEPT = 1_000  # seeds whose resamples are kept: 40 MB for 5,000 of them
 
 
 class Interval(NamedTuple):
@@ -36,12 +37,18 @@ def resample_weights(n_seeds: int, resamples: int = RESAMPLES, seed: int = SEED)
     """Shares (R, S) of each of S seeds in R bootstrap resamples.
 
     How often each seed is drawn is multinomial, and means need nothing else, so no index array is built. The array is
-    read-only: all metrics of a table share it.
+    read only: a table asks for the same one again and again.
     """
+    drawn = _drawn if n_seeds <= MOST_KEPT else _drawn.__wrapped__
+    return drawn(n_seeds, resamples, seed)
+
+
+@lru_cache(maxsize=2)
+def _drawn(n_seeds: int, resamples: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    shares = rng.multinomial(n_seeds, np.full(n_seeds, 1.0 / n_seeds), size=resamples) / n_seeds
-    shares.flags.writeable = False
-    return shares
+    found = rng.multinomial(n_seeds, np.full(n_seeds, 1.0 / n_seeds), size=resamples) / n_seeds
+    found.flags.writeable = False
+    return found
 
 
 def mean_interval(x: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:

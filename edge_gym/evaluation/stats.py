@@ -32,7 +32,6 @@ class Interval(NamedTuple):
     high: np.ndarray
 
 
-@lru_cache(maxsize=2)
 def resample_weights(n_seeds: int, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
     """Shares (R, S) of each of S seeds in R bootstrap resamples.
 

@@ -9,9 +9,7 @@ The command line is killed with SIGKILL, as by a power cut or the kernel; its wo
 from __future__ import annotations
 
 import argparse
-import json
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -58,11 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if run(suite, folder / "whole", options).wait() != 0:
             parser.error("the run that nobody interrupts failed")
         took_s = time.monotonic() - began
-        done = kill_and_resume(suite, folder / "killed", options, took_s)
+        parts = finished(folder / "whole")
+        done = kill_and_resume(suite, folder / "killed", options, parts)
         same = [(folder / "whole" / name).read_bytes() == (folder / "killed" / name).read_bytes() for name in FILES]
     for name, equal in zip(FILES, same, strict=True):
         print(f"{name}: {'identical' if equal else 'DIFFERENT'} after {options.kills} kills")
-    print(f"parts finished at each kill: {done}; uninterrupted: {took_s:.0f} s")
+    print(f"parts of {parts} finished at each kill: {done}; uninterrupted: {took_s:.0f} s")
     return 0 if all(same) else 1
 
 
@@ -73,31 +72,31 @@ def run(suite: Path, out: Path, options: argparse.Namespace, *more: str) -> subp
     return subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.DEVNULL, start_new_session=True)
 
 
-def kill_and_resume(suite: Path, out: Path, options: argparse.Namespace, took_s: float) -> list[int]:
-    """How many parts were finished at each kill; afterwards the run is complete."""
-    moments, found = random.Random(options.seed), []
+def kill_and_resume(suite: Path, out: Path, options: argparse.Namespace, parts: int) -> list[int]:
+    """How many of the parts were finished at each kill; afterwards the run is complete.
+
+    The moments follow what is finished, not the clock, so that a busy machine does not put all of them into the start.
+    """
+    moments, found = random.Random(options.seed), [0]
     child = run(suite, out, options)
-    while len(found) < options.kills:
-        # Long enough to get somewhere, short enough not to be done before the last kill.
-        time.sleep(moments.uniform(0.2, 1.8) * took_s / (options.kills + 1))
-        if child.poll() is not None and complete(out):
-            raise SystemExit(f"the run was over after {len(found)} kills: give it more --episodes")
-        child.send_signal(signal.SIGKILL)
+    for _ in range(options.kills):
+        wanted = found[-1] + moments.randint(0, 2 * parts // (options.kills + 1))
+        while finished(out) < min(wanted, parts) and child.poll() is None:
+            time.sleep(0.02)
+        time.sleep(moments.uniform(0.0, 1.0))
+        child.kill()
         child.wait()
-        found.append(len(list((out / "shards").glob("*.jsonl"))))
+        found.append(finished(out))
         wait_for_orphans(child.pid)
         child = run(suite, out, options, "--resume") if out.exists() else run(suite, out, options)
     if child.wait() != 0:
         raise SystemExit(f"the last resume ended with {child.returncode}")
-    return found
+    return found[1:]
 
 
-def complete(out: Path) -> bool:
-    """Whether the run in a folder is finished."""
-    try:
-        return bool(json.loads((out / "manifest.json").read_text(encoding="utf-8"))["finished"])
-    except (OSError, ValueError):
-        return False
+def finished(out: Path) -> int:
+    """How many parts of a run are finished."""
+    return len(list((out / "shards").glob("*.jsonl")))
 
 
 def wait_for_orphans(session: int) -> None:

@@ -181,10 +181,10 @@ def lines(comparison: Mapping[str, Any]) -> list[str]:
             found.append(f"  {words}: {', '.join(names)}")
     seen = [pair["detectable"] for pair in pairs if pair["detectable"] is not None]
     if seen:
-        span = f"{100 * min(seen):.2g} % to {100 * max(seen):.2g} %"
+        span = " to ".join(dict.fromkeys(f"{100 * one:.3g} %" for one in (min(seen), max(seen))))
         found.append(
-            f"  {comparison['episodes']} paired episodes show differences from {span} on (by policy) with "
-            f"{100 * comparison['power']:g} % power at {comparison['level']:g}."
+            f"  {comparison['episodes']} paired episodes show a difference of {span}, by policy, with "
+            f"{100 * comparison['power']:g} % power at {comparison['level']:g}"
         )
     for one in comparison["recipes"]:
         if one["lo"] is not None:

@@ -8,7 +8,7 @@ from .news import forget_news
 from .presence import join, leave
 from .regimes import begin_regimes, set_base_speed
 from .requests import give_up, report_first
-from .tables import AT_AGENT, DOWNLINK, NEVER, NONE, OPEN, SET_ALIVE, SET_SPEED, UNFINISHED, UPLINK
+from .tables import AT_AGENT, AT_SITE, DOWNLINK, NEVER, NONE, OPEN, SET_ALIVE, SET_SPEED, UNFINISHED, UPLINK
 from .workload import begin_arrivals, keep_keys
 
 
@@ -128,7 +128,8 @@ def finish(params, row):
         report_first(params, row)
     for j in range(world["fresh"]):
         state = job[j]["state"]
-        if ((state >= UPLINK and state <= DOWNLINK) or state == AT_AGENT) and job[j]["probe"] == 0:
+        under_way = (state >= UPLINK and state <= DOWNLINK) or state == AT_AGENT or state == AT_SITE
+        if under_way and job[j]["probe"] == 0:
             world["dropped"] += 1
             give_up(params, row, j, UNFINISHED)
     world["done"] = 1

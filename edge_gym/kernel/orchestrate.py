@@ -3,7 +3,7 @@
 import math
 
 from ._jit import jit, jit_call, jit_row
-from .accounts import score
+from .accounts import pay_nothing, score
 from .agent_cost import home_cost
 from .agent_tables import ASK_MIGRATIONS, ASK_PLACEMENTS, ASK_REQUESTS, LIVING
 from .agents import book, may_live
@@ -58,21 +58,6 @@ def run_agents(params, state, order, first, last, obs, mask, out, look, legal, t
             out[b]["seed"] = world["seed"]
             out[b]["done"] = world["done"]
         observe_agents(params, row, obs[b], mask[b], times)
-
-
-@jit_row
-def pay_nothing(out):
-    """The beginning of an episode has no reward."""
-    out["reward"] = 0.0
-    out["dt_s"] = 0.0
-    out["latency"] = 0.0
-    out["slo_miss"] = 0.0
-    out["drop"] = 0.0
-    out["stutter"] = 0.0
-    out["migration"] = 0.0
-    out["energy"] = 0.0
-    out["cost"] = 0.0
-    out["imbalance"] = 0.0
 
 
 @jit_row

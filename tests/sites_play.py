@@ -89,5 +89,6 @@ def hand_world(path: Any, arrivals: list[tuple[float, int, int]], n_nodes: int =
         "topology": Topology(kind="star", n_sites=2, link_delay_s=0.0, access_delay_s=DELAY_S),
         "telemetry": Telemetry(),
         "horizon_s": 1000.0,
+        "n_requests": len(arrivals),
     }
     return World(Scenario(**{**fields, **more}))

@@ -13,7 +13,11 @@ TABLE = {
 }
 
 # Where each site decides for itself.
-PARALLEL_TABLE = {"edge_gym/Routing-v0": "edge_gym.routing_v0"}
+PARALLEL_TABLE = {
+    "edge_gym/Routing-v0": "edge_gym.routing_v0",
+    "edge_gym/Placement-v0": "edge_gym.placement_v0",
+    "edge_gym/Migration-v0": "edge_gym.migration_v0",
+}
 
 
 def register_all() -> None:

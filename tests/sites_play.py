@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from helpers import trace_arrivals
+from pettingzoo.test import api_test, parallel_api_test
 
 from edge_gym.devices import DeviceType, ModelType, Service
 from edge_gym.envs.batch import Outcome
@@ -12,7 +16,6 @@ from edge_gym.envs.common import resolve_task
 from edge_gym.envs.sites_batch import SitesBatch, site_rules
 from edge_gym.kernel.build import World
 from edge_gym.scenario import Law, Pool, Scenario, Telemetry, Topology, Workload
-from helpers import trace_arrivals
 
 DELAY_S = 0.010  # one way between a site and a node
 WORK_S = 1.0  # of a request, alone on a node
@@ -92,3 +95,14 @@ def hand_world(path: Any, arrivals: list[tuple[float, int, int]], n_nodes: int =
         "n_requests": len(arrivals),
     }
     return World(Scenario(**{**fields, **more}))
+
+
+def run_checkers(module: ModuleType, num_cycles: int, **arguments: Any) -> None:
+    """PettingZoo's own checks; a warning is a failure but for those about observations that are dictionaries."""
+    usual = ("Observation is not", "Observation space for each agent probably should be")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        parallel_api_test(module.parallel_env(**arguments), num_cycles=num_cycles)
+        api_test(module.env(**arguments), num_cycles=num_cycles)
+    texts = [str(warning.message) for warning in found]
+    assert [text for text in texts if not text.startswith(usual)] == []

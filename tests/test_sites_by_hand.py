@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from sites_play import DELAY_S, WORK_S, Sites, hand_world
 
 from edge_gym.kernel.observe import ALIVE, IS_REQUEST, LEGAL, OUTSTANDING, RETRIES
 from edge_gym.kernel.tables import COMPLETED, DROPPED, SECOND, UNFINISHED
 from edge_gym.scenario import Change, Pool
-from sites_play import DELAY_S, WORK_S, Sites, hand_world
 
 ALONE_S = WORK_S + 2 * DELAY_S
 TIGHT = Pool(device_types=("server",), n_nodes=2, queue_capacity=0)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from sites_play import Sites, preset, random_legal
 
 from edge_gym.kernel.tables import NONE, SECOND
-from sites_play import Sites, preset, random_legal
 
 ROUGH = {
     "churn": {"up_mean_s": 3.0, "down_mean_s": 3.0, "age_s": 0.3, "max_retries": 2},

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from sites_play import Sites, preset
 
 from edge_gym.envs.batch import Batch
-from sites_play import Sites, preset
 
 WORLDS = {
     "stationary": {"scenario": "stationary"},

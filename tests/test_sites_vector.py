@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from sites_play import Sites, preset, random_legal
 
 from edge_gym import routing_v0
 from edge_gym.envs.sites import SitesVectorEnv
 from edge_gym.errors import EdgeGymInputError, InvalidAction
 from edge_gym.kernel.tables import TERMS
 from edge_gym.scenario import Change
-from sites_play import Sites, preset, random_legal
 
 SMALL = {"scenario": "churn", "n_nodes": 5, "n_sites": 3, "n_requests": 30, "age_s": 0.2, "up_mean_s": 4.0}
 SLOT_S = 0.3

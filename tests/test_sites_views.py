@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-
-from edge_gym.kernel.observe import BACKLOG, FREE_MEMORY, OUTSTANDING, decode_time
 from sites_play import DELAY_S, WORK_S, Sites, hand_world
 from test_sites_by_hand import seed_with
+
+from edge_gym.kernel.observe import BACKLOG, FREE_MEMORY, OUTSTANDING, decode_time
 
 LONG = 60  # units: nothing ends while the test looks
 BEAT_S = 1.0

@@ -9,16 +9,22 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Space
 from pettingzoo import ParallelEnv
 
 from edge_gym.envs.common import check_choice, check_seed, clear, resolve_task
-from edge_gym.envs.sites_batch import SitesBatch, site_rules
+from edge_gym.envs.sites_batch import SITE_TASKS, make_sites_batch, split_settings
 from edge_gym.errors import ClosedEnv, EpisodeOver, InvalidAction, ResetNeeded, show
 from edge_gym.kernel import step as kernel
-from edge_gym.kernel.observe import N_SUBJECT
 from edge_gym.kernel.tables import OUTCOME, TERMS
 from edge_gym.render import frame, text_frame
 
 
 class SitesParallelEnv(ParallelEnv):
-    """One world in which every site decides for its own requests; the arguments are those of `edge_gym.routing_v0`.
+    """One world in which every site decides for itself.
+
+    Args:
+        task: "routing", "placement" or "migration"; the page is that of `edge_gym.routing_v0` and so on.
+        scenario: Preset name, file, or `Scenario`.
+        illegal: What an illegal action does: "raise" `InvalidAction`, or "decline".
+        render_mode: None, "ansi" or "rgb_array".
+        **arguments: Fields of the scenario; and `slot_s`, `heartbeat_s`, `reward`, `view` (Routing alone).
 
     Raises:
         EdgeGymInputError: An argument or the scenario is not valid.
@@ -29,19 +35,19 @@ class SitesParallelEnv(ParallelEnv):
     def __init__(
         self,
         *,
+        task: str = "routing",
         scenario: Any = None,
-        slot_s: float = 0.1,
-        heartbeat_s: float | None = None,
-        reward: str = "own",
-        view: str = "own",
         illegal: str = "raise",
         render_mode: str | None = None,
-        **overrides: Any,
+        **arguments: Any,
     ) -> None:
+        check_choice("task", task, SITE_TASKS)
+        self.metadata = {**self.metadata, "name": f"{task}_v0"}
         self.illegal = check_choice("illegal", illegal, ("raise", "decline"))
         self.render_mode = check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
-        self.task, self.world = resolve_task("routing", scenario, overrides)
-        self.batch = SitesBatch(self.world, 1, site_rules(self.world, slot_s, heartbeat_s, reward, view))
+        settings, overrides = split_settings(task, arguments)
+        self.task, self.world = resolve_task(task, scenario, overrides)
+        self.batch = make_sites_batch(self.task, self.world, 1, settings)
         self.possible_agents = [f"site_{s}" for s in range(self.world.n_sites)]
         self.agents: list[str] = []
         shown = self.task.observation_space(self.world.n_nodes)
@@ -50,7 +56,7 @@ class SitesParallelEnv(ParallelEnv):
             agent: Dict({"observation": shown, "action_mask": MultiBinary(n_choices)}) for agent in self.possible_agents
         }
         self.action_spaces: dict[str, Space] = {agent: Discrete(n_choices) for agent in self.possible_agents}
-        more = len(self.possible_agents) * (N_SUBJECT + 1)
+        more = len(self.possible_agents) * (len(self.batch.subject_columns) + 1)
         low = np.r_[shown.low.ravel(), np.zeros(more, np.float32)]
         self._state_space = Box(low, np.r_[shown.high.ravel(), np.ones(more, np.float32)], dtype=np.float32)
         self._phase = "new"  # new, running, over, closed
@@ -127,11 +133,11 @@ class SitesParallelEnv(ParallelEnv):
         """What a central router would see, for critics: (D,) float32; asking changes nothing.
 
         First its observation of the nodes without a subject, flattened, then for every site the columns of its
-        subject and `n / (n + 8)` of the `n` requests that wait there.
+        subject and `n / (n + 8)` of the `n` decisions that wait there.
         """
         self._refuse("closed", "new")
         waiting = self.batch.waiting[0].astype(np.float32)
-        subjects = self._obs[:, 0, :N_SUBJECT]
+        subjects = self._obs[:, 0, self.batch.subject_columns]
         desks = np.column_stack([subjects, waiting / (waiting + np.float32(8.0))])
         return np.concatenate([self.batch.look_centrally(0).ravel(), desks.ravel()])
 

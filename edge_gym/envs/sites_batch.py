@@ -7,39 +7,38 @@ from typing import Any
 
 import numpy as np
 
-from edge_gym.envs.batch import Batch
+from edge_gym.envs.agent_sites_batch import AgentSitesBatch
+from edge_gym.envs.by_site import BySite
 from edge_gym.envs.common import check_choice
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.kernel.build import World
+from edge_gym.kernel.observe import N_SUBJECT
 from edge_gym.kernel.site_tables import SITE_RULES
 from edge_gym.kernel.sites import look_at_all, run_sites
 from edge_gym.kernel.tables import NONE, OUTCOME, SECOND, State
+from edge_gym.tasks.task import Task
 
+SITE_TASKS = ("routing", "placement", "migration")
 LONGEST_S = 3600.0
 _REFUSED_S = 1.0  # how long a refused request may be on its way, when the tables are sized
 
 
-class SitesBatch(Batch):
-    """B worlds whose S sites decide together; row `b * S + s` is site `s` of world `b`.
-
-    What is about worlds (`order`, `roots`, `episodes`, `skip` of `step`) has B rows, what is about decisions has B * S.
+class SitesBatch(BySite):
+    """B worlds whose S sites decide about their requests, all at the same time.
 
     Attributes:
-        n_sites: S.
         rules: (1,) of dtype SITE_RULES.
     """
 
+    subject_columns = tuple(range(N_SUBJECT))
+
     def __init__(self, world: World, n_worlds: int, rules: np.ndarray) -> None:
         self.rules = rules
-        self.n_sites = world.n_sites
-        self._actions = np.full(n_worlds * self.n_sites, world.n_nodes, np.int64)
+        self._actions = np.full(n_worlds * world.n_sites, world.n_nodes, np.int64)
         super().__init__(world, n_worlds, "routing")
 
     def _allocate(self) -> State:
         return self.world.allocate(self.n_worlds, waiting_s=float(self.rules["slot_ns"][0] / SECOND) + _REFUSED_S)
-
-    def _count_rows(self) -> int:
-        return self.n_worlds * self.n_sites
 
     @property
     def active(self) -> np.ndarray:
@@ -73,18 +72,9 @@ class SitesBatch(Batch):
         look_at_all(self.world.params, self.state, b, self._look, self._legal, self._times)
         return self._look.copy()
 
-    def ended(self) -> tuple[np.ndarray, np.ndarray]:
-        """Requests that ended during the last step, as far as their sites know.
-
-        Returns:
-            Row of their site (K,) and log entries (K,) of dtype `LOG`, in order of world and time.
-        """
-        worlds, entries = super().ended()
-        return worlds * self.n_sites + entries["site"], entries
-
 
 def site_rules(
-    world: World, slot_s: float, heartbeat_s: float | None, reward: str = "own", view: str = "own"
+    world: World, slot_s: float = 0.1, heartbeat_s: float | None = None, reward: str = "own", view: str = "own"
 ) -> np.ndarray:
     """The rules by which the sites of a world decide, checked.
 
@@ -110,6 +100,31 @@ def site_rules(
     rules["shared"] = check_choice("reward", reward, ("own", "shared")) == "shared"
     rules["central"] = check_choice("view", view, ("own", "central")) == "central"
     return rules
+
+
+def split_settings(task: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments that say how the sites decide (Routing alone has any), and the fields of the scenario."""
+    names = ("slot_s", "heartbeat_s", "reward", "view") if task == "routing" else ()
+    return {k: v for k, v in arguments.items() if k in names}, {k: v for k, v in arguments.items() if k not in names}
+
+
+def make_sites_batch(task: Task, world: World, n_worlds: int, settings: dict[str, Any]) -> BySite:
+    """A batch of worlds whose sites decide.
+
+    Args:
+        task: What is decided.
+        world: The scenario made ready to run.
+        n_worlds: B.
+        settings: Arguments of `site_rules`.
+
+    Raises:
+        EdgeGymInputError: A setting is out of range.
+    """
+    return (
+        AgentSitesBatch(world, n_worlds, task)
+        if task.asks
+        else SitesBatch(world, n_worlds, site_rules(world, **settings))
+    )
 
 
 def _seconds(field: str, value: Any, least: float) -> float:

@@ -128,7 +128,7 @@ def finish(params, row):
         report_first(params, row)
     for j in range(world["fresh"]):
         state = job[j]["state"]
-        under_way = (state >= UPLINK and state <= DOWNLINK) or state == AT_AGENT or state == AT_SITE
+        under_way = (state >= UPLINK and state <= DOWNLINK) or state in (AT_AGENT, AT_SITE)
         if under_way and job[j]["probe"] == 0:
             world["dropped"] += 1
             give_up(params, row, j, UNFINISHED)

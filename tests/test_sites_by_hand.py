@@ -102,16 +102,27 @@ def test_a_node_that_is_full_refuses_and_the_request_comes_back(tmp_path):
 
 def test_a_refused_request_counts_as_sent_until_it_is_back(tmp_path):
     """Its site asks again at the same instant and must not see the refusal before the message is there."""
-    world = hand_world(tmp_path / "t.csv", [(0.0, 0, 1), (0.01, 0, 1), (0.02, 0, 1), (0.03, 0, 1)], pool=TIGHT)
-    seed = seed_with(world, 0, 0, 1, 1)
-    game = Sites(world, [seed], slot_s=0.05)
+    times = [0.0, 0.01, 0.02, 0.03, 0.04]
+    world = hand_world(tmp_path / "t.csv", [(time_s, 0, 1) for time_s in times], pool=TIGHT)
+    game = Sites(world, [seed_with(world, 0, 0, 1, 0, 1)], slot_s=0.05)
     game.step(2, 2)  # the first one, at 0, is declined
-    assert game.asked == [0, 1] and game.batch.waiting.tolist() == [[1, 2]]
-    first = int(game.batch.state.panel[0, 0]["turn"])
+    assert game.asked == [0, 1] and game.batch.waiting.tolist() == [[2, 2]]
     game.step(0, 0)
     assert game.batch.state.panel[0, 0]["refused"] == 1
-    assert game.asked == [1]
-    assert game.obs[1, 0, OUTSTANDING] == pytest.approx(1 / 9), f"site {first} was first"
+    assert game.asked == [0, 1] and game.batch.time_s[0] == pytest.approx(0.05)
+    assert game.obs[:, 0, OUTSTANDING].tolist() == pytest.approx([1 / 9, 1 / 9])
+
+
+def test_what_a_node_tells_leaves_out_what_it_refused_but_its_site_goes_on_counting_it(tmp_path):
+    """Nodes tell at 0.01 s; the refusal, on its way since 0, is there at 0.02 s; site 1 decides at 0.015 and 0.03 s."""
+    world = hand_world(tmp_path / "t.csv", [(0.0, 0, 1), (0.0, 0, 1), (0.012, 0, 1)], pool=TIGHT)
+    game = Sites(world, [seed_with(world, 0, 1, 1)], slot_s=0.015, heartbeat_s=0.01)
+    game.step(0, 0)
+    assert game.batch.time_s[0] == pytest.approx(0.015) and game.asked == [1]
+    assert game.obs[1, 0, OUTSTANDING] == pytest.approx(2 / 10), "the other site's, and its own that was refused"
+    game.step(2, 2)
+    assert game.batch.time_s[0] == pytest.approx(0.03) and game.asked == [1]
+    assert game.obs[1, 0, RETRIES] == 0.5 and game.obs[1, 0, OUTSTANDING] == pytest.approx(1 / 9)
 
 
 def test_a_request_that_is_refused_too_often_is_dropped(tmp_path):

@@ -1,5 +1,7 @@
 """Placement and Migration where the sites decide: the worlds of the single environment, split by the users' sites."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sites_play import run_checkers
@@ -9,6 +11,7 @@ from edge_gym.checks import fingerprint
 from edge_gym.envs.single import EdgeEnv
 from edge_gym.envs.sites import SitesVectorEnv
 from edge_gym.errors import EdgeGymInputError
+from edge_gym.kernel.tables import SECOND
 
 MODULES = {"placement": placement_v0, "migration": migration_v0}
 WORLDS = {
@@ -23,7 +26,7 @@ def choose(mask, rng):
 
 @pytest.mark.parametrize("task", MODULES)
 def test_the_site_of_the_user_decides_and_the_world_is_that_of_the_single_environment(task):
-    env, single = MODULES[task].parallel_env(**WORLDS[task]), EdgeEnv(task=task, **WORLDS[task])
+    env, single = MODULES[task].parallel_env(reward="shared", **WORLDS[task]), EdgeEnv(task=task, **WORLDS[task])
     obs, infos = env.reset(seed=3)
     seen, info = single.reset(seed=3)
     rng, sites, steps = np.random.default_rng(0), set(), 0
@@ -53,6 +56,34 @@ def test_the_site_of_the_user_decides_and_the_world_is_that_of_the_single_enviro
             }
         steps += 1
     assert over and steps > 10 and len(sites) > 1
+
+
+@pytest.mark.parametrize("task", MODULES)
+def test_every_site_is_paid_for_the_requests_that_entered_there(task):
+    """The terms of the sites add up to those of one controller, and each site's latency to that of its requests."""
+    weights = {"weights.migration": 0.5, "weights.cost": 10.0, "weights.slo_miss": 0.3, "weights.energy": 1e-3}
+    env, single = (
+        make(**weights, **WORLDS[task]) for make in (MODULES[task].parallel_env, partial(EdgeEnv, task=task))
+    )
+    _, infos = env.reset(seed=3)
+    single.reset(seed=3)
+    rng, paid, spent, different = np.random.default_rng(0), np.zeros(env.batch.n_sites), np.zeros(env.batch.n_sites), 0
+    np.add.at(spent, env.batch.ended()[0], env.batch.ended()[1]["latency_ns"] / SECOND)
+    while env.agents:
+        active = [agent for agent in env.agents if infos[agent]["active"]]
+        actions = {agent: choose(infos[agent]["action_mask"], rng) for agent in env.agents}
+        _, rewards, _, _, infos = env.step(actions)
+        _, reward, _, _, info = single.step(actions[active[0]] if active else env.world.n_nodes)
+        assert sum(rewards.values()) == pytest.approx(reward, rel=1e-9, abs=1e-9)
+        for term, value in info["reward_terms"].items():
+            parts = [infos[agent]["reward_terms"][term] for agent in infos]
+            assert sum(parts) == pytest.approx(value, rel=1e-9, abs=1e-9), term
+        different += len(set(rewards.values())) > 1
+        paid -= [infos[agent]["reward_terms"]["latency"] for agent in infos]
+        rows, log = env.batch.ended()
+        np.add.at(spent, rows, log["latency_ns"] / SECOND)
+    assert different > 2
+    assert paid == pytest.approx(spent, rel=1e-9)
 
 
 @pytest.mark.parametrize("task", MODULES)
@@ -93,7 +124,7 @@ def test_looking_changes_nothing():
 
 
 def test_what_only_routing_has_is_refused_by_name():
-    for name in ("slot_s", "heartbeat_s", "view", "reward"):
+    for name in ("slot_s", "heartbeat_s", "view"):
         with pytest.raises(EdgeGymInputError, match=name):
             migration_v0.parallel_env(**{name: 1.0})
     with pytest.raises(EdgeGymInputError, match="task"):

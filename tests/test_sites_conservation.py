@@ -96,14 +96,16 @@ def test_the_rewards_of_the_sites_add_up_to_that_of_one_controller():
     assert different
 
 
-def test_a_full_table_ends_the_slot_early_and_loses_nothing():
-    world = preset("overload", n_nodes=3, n_sites=2, n_requests=None, horizon_s=20.0, queue_capacity=0, load=2.0)
+@pytest.mark.parametrize(("name", "more"), [("overload", {}), ("churn", {"up_mean_s": 0.5, "slots": 1, "load": 20.0})])
+def test_a_full_table_ends_the_slot_early_and_loses_nothing(name, more):
+    few = {"n_nodes": 3, "n_sites": 2, "n_requests": None, "horizon_s": 20.0, "queue_capacity": 0, "load": 2.0}
+    world = preset(name, **{**few, **more})
     sites, rng = Sites(world, [3], slot_s=0.5, heartbeat_s=0.3), np.random.default_rng(7)
     few = int(world.params.node["limit"].sum()) + 3
     state = sites.batch.state
     sites.batch.state = state._replace(job=state.job[:, :few].copy(), sheet=state.sheet[:, -few - 1 :].copy())
+    state.world["fresh"] = 0
     sites.batch.reset(np.ones(1, bool), sites.obs)
-    sites.over[:] = False
     early = 0
     while not sites.over.all():
         sites.advance(random_legal(sites, rng))

@@ -5,7 +5,8 @@ import pytest
 from sites_play import DELAY_S, WORK_S, Sites, hand_world
 from test_sites_by_hand import seed_with
 
-from edge_gym.kernel.observe import BACKLOG, FREE_MEMORY, OUTSTANDING, decode_time
+from edge_gym.devices import ModelType
+from edge_gym.kernel.observe import BACKLOG, EVIDENCE, EVIDENCE_AGE, FREE_MEMORY, OUTSTANDING, STREAM, decode_time
 
 LONG = 60  # units: nothing ends while the test looks
 BEAT_S = 1.0
@@ -75,6 +76,8 @@ def test_own_completions_show_when_the_telemetry_comes(tmp_path):
     assert game.batch.time_s[0] == pytest.approx(1.1) and game.asked == [0, 1]
     assert game.obs[0, 0, OUTSTANDING] == 0.0
     assert game.obs[1, 0, OUTSTANDING] == pytest.approx(1 / 9)
+    assert game.obs[:, 0, EVIDENCE].tolist() == pytest.approx([1 / 9, 0.0]), "only who was served has measured anything"
+    assert game.obs[1, 0, EVIDENCE_AGE] == 1.0 > game.obs[0, 0, EVIDENCE_AGE]
     game.step()
     assert game.batch.time_s[0] == pytest.approx(1.3)
     assert game.obs[1, 0, OUTSTANDING] == pytest.approx(1 / 9)
@@ -82,3 +85,13 @@ def test_own_completions_show_when_the_telemetry_comes(tmp_path):
     assert game.batch.time_s[0] == pytest.approx(2.2)
     assert game.obs[:, 0, OUTSTANDING].tolist() == [0.0, 0.0]
     assert DELAY_S == 0.010 and np.isfinite(game.obs).all()
+
+
+def test_running_responses_show_a_node_only_to_the_site_that_receives_them(tmp_path):
+    streaming = (ModelType(name="work", weights_bytes=1, kind="llm"),)
+    times = [0.0, 4.25, 4.25]
+    world = hand_world(tmp_path / "t.csv", [(t, 0, LONG) for t in times], models=streaming)
+    game = Sites(world, [seed_with(world, 0, 0, 1)])
+    game.step(0)
+    assert game.asked == [0, 1] and game.batch.time_s[0] == pytest.approx(4.3)
+    assert game.obs[:, 0, STREAM].tolist() == [0.5, 0.0], "as the prior says, and nothing"

@@ -10,7 +10,8 @@ from edge_gym.kernel.build import World
 from edge_gym.kernel.observe import N_SUBJECT
 from edge_gym.kernel.observe_agents import IS_PLACEMENT, UNPLACED
 from edge_gym.kernel.orchestrate import run_agents
-from edge_gym.kernel.tables import NO_SUBJECT, NONE, OUTCOME
+from edge_gym.kernel.sites import share_out_rows
+from edge_gym.kernel.tables import NO_SUBJECT, NONE, OUTCOME, State
 from edge_gym.tasks.task import Task
 
 
@@ -18,16 +19,23 @@ class AgentSitesBatch(BySite):
     """B worlds of S sites that decide about agents, one decision at a time.
 
     The site to which the user of an agent is attached is asked about it and sees what a central controller would; the
-    others see the nodes without a subject, and may only decline. Everybody is paid for the whole world.
+    others see the nodes without a subject, and may only decline.
+
+    Attributes:
+        rules: (1,) of dtype SITE_RULES; of these, only who is paid for what is read.
     """
 
     subject_columns = (*range(N_SUBJECT), *range(IS_PLACEMENT, UNPLACED + 1))
 
-    def __init__(self, world: World, n_worlds: int, task: Task) -> None:
+    def __init__(self, world: World, n_worlds: int, task: Task, rules: np.ndarray) -> None:
+        self.rules = rules
         super().__init__(world, n_worlds, task)
         shape = n_worlds, world.n_nodes + 1
         self._asked, self._idle = (np.zeros((*shape, len(self.task.columns)), np.float32) for _ in range(2))
         self._asked_mask, self._idle_mask = np.zeros(shape, bool), np.zeros(shape, bool)
+
+    def _allocate(self) -> State:
+        return self.world.allocate(self.n_worlds, by_site=True)
 
     @property
     def active(self) -> np.ndarray:
@@ -57,6 +65,7 @@ class AgentSitesBatch(BySite):
         ran = todo != step.SKIP
         found = np.zeros(self.n_worlds, OUTCOME)
         self._run_agents(self._asked, self._asked_mask, found)
+        share_out_rows(self.world.params, self.state, self.order, found, out, self.rules["shared"][0])
         subject, kind = world["subject"].copy(), world["subject_kind"].copy()
         world["subject"], world["subject_kind"] = NONE, NO_SUBJECT
         self.order["todo"] = np.where(ran, step.LOOK, step.SKIP)
@@ -68,8 +77,6 @@ class AgentSitesBatch(BySite):
         for table, idle, shown in ((obs, self._idle, self._asked), (self.mask, self._idle_mask, self._asked_mask)):
             table[rows] = idle[by_row[rows]]
             table[here] = shown[by_row[here]]
-        stepped = np.repeat(ran & (todo != step.LOOK), self.n_sites)
-        out[stepped] = found[by_row[stepped]]
         return out
 
     def look_centrally(self, b: int) -> np.ndarray:

@@ -38,7 +38,8 @@ class SitesBatch(BySite):
         super().__init__(world, n_worlds, "routing")
 
     def _allocate(self) -> State:
-        return self.world.allocate(self.n_worlds, waiting_s=float(self.rules["slot_ns"][0] / SECOND) + _REFUSED_S)
+        waiting_s = float(self.rules["slot_ns"][0] / SECOND) + _REFUSED_S
+        return self.world.allocate(self.n_worlds, by_site=True, waiting_s=waiting_s)
 
     @property
     def active(self) -> np.ndarray:
@@ -103,8 +104,8 @@ def site_rules(
 
 
 def split_settings(task: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arguments that say how the sites decide (Routing alone has any), and the fields of the scenario."""
-    names = ("slot_s", "heartbeat_s", "reward", "view") if task == "routing" else ()
+    """The arguments that say how the sites decide, and the fields of the scenario."""
+    names = ("slot_s", "heartbeat_s", "reward", "view") if task == "routing" else ("reward",)
     return {k: v for k, v in arguments.items() if k in names}, {k: v for k, v in arguments.items() if k not in names}
 
 
@@ -120,11 +121,8 @@ def make_sites_batch(task: Task, world: World, n_worlds: int, settings: dict[str
     Raises:
         EdgeGymInputError: A setting is out of range.
     """
-    return (
-        AgentSitesBatch(world, n_worlds, task)
-        if task.asks
-        else SitesBatch(world, n_worlds, site_rules(world, **settings))
-    )
+    rules = site_rules(world, **settings)
+    return AgentSitesBatch(world, n_worlds, task, rules) if task.asks else SitesBatch(world, n_worlds, rules)
 
 
 def _seconds(field: str, value: Any, least: float) -> float:

@@ -101,13 +101,16 @@ class World:
         """Where requests enter."""
         return len(self.params.link)
 
-    def allocate(self, n_worlds: int, control: bool = False, waiting_s: float | None = None) -> State:
+    def allocate(
+        self, n_worlds: int, control: bool = False, by_site: bool = False, waiting_s: float | None = None
+    ) -> State:
         """Zeroed state tables for `n_worlds` worlds of this scenario.
 
         Args:
             n_worlds: Number of worlds.
             control: For a controller of the fast path: room for calibration requests, and for many ends in one step.
-            waiting_s: For sites that decide for themselves: how long requests may wait for a decision, seconds.
+            by_site: For sites that decide for themselves.
+            waiting_s: With books of their own: how long requests may wait for a decision, seconds.
 
         Raises:
             EdgeGymInputError: They would need more than 64 GiB of address space.
@@ -115,15 +118,15 @@ class World:
         p = self.params
         slots = int(p.node["slots"].max())
         n_jobs = self.n_jobs + (self.n_nodes * self.scenario.control.max_probes if control else 0)
-        n_sites = 0
+        n_sites = self.n_sites if by_site else 0
+        n_books = 0 if waiting_s is None else n_sites
         if waiting_s is not None:
-            n_sites = self.n_sites
             most = self.scenario.n_requests or math.inf
             n_jobs = int(min(n_jobs + most_arrivals(p, round(waiting_s * SECOND)), most + 1))
-        n_logs = (n_jobs + 1) * (2 if control or n_sites else 1)
+        n_logs = (n_jobs + 1) * (2 if control or n_books else 1)
         jobs, nodes = n_jobs * tables.JOB.itemsize + n_logs * tables.LOG.itemsize, self.n_nodes * slots
-        books = n_sites * self.n_nodes * (tables.NODE.itemsize + len(p.model) * tables.PAIR.itemsize)
-        books += n_jobs * tables.JOB.itemsize if n_sites else 0
+        books = n_books * self.n_nodes * (tables.NODE.itemsize + len(p.model) * tables.PAIR.itemsize)
+        books += n_jobs * tables.JOB.itemsize if n_books else 0
         size = n_worlds * (jobs + nodes * tables.SLOT.itemsize + books)
         if size > MAX_STATE_BYTES:
             what = "pool.queue_capacity (with n_nodes and num_envs)"
@@ -132,8 +135,8 @@ class World:
             raise EdgeGymInputError(what, self.scenario.pool.queue_capacity, allowed, "Scenario", hint)
         if self.n_apps:
             n_logs += max(n_jobs, _MIN_LOGS)
-        sizes = self.n_nodes, len(p.model), n_jobs, slots, len(p.change), n_logs, self.n_apps, self.n_agents, n_sites
-        return tables.allocate(n_worlds, *sizes)
+        sizes = self.n_nodes, len(p.model), n_jobs, slots, len(p.change), n_logs, self.n_apps, self.n_agents
+        return tables.allocate(n_worlds, *sizes, n_sites, n_books)
 
 
 def _node_table(scenario: Scenario) -> np.ndarray:

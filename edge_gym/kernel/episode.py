@@ -8,6 +8,7 @@ from .news import forget_news
 from .presence import join, leave
 from .regimes import begin_regimes, set_base_speed
 from .requests import give_up, report_first
+from .site_books import open_desks
 from .tables import AT_AGENT, AT_SITE, DOWNLINK, NEVER, NONE, OPEN, SET_ALIVE, SET_SPEED, UNFINISHED, UPLINK
 from .workload import begin_arrivals, keep_keys
 
@@ -67,6 +68,8 @@ def begin(params, row, root, episode):
     for n in range(row.node.shape[0]):
         begin_node(params, row, n)
     begin_arrivals(params, row)
+    if row.desk.shape[0] > 0:
+        open_desks(row)
 
 
 @jit_row

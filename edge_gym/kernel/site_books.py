@@ -6,6 +6,7 @@ it, and until the next time a site adds and strikes out its own requests alone.
 """
 
 from ._jit import jit_call, jit_row
+from .accounts import weigh
 from .tables import NONE, SECOND, Row
 from .telemetry import keep_figures, learn, strike_out
 
@@ -29,12 +30,34 @@ def at_site(row, s, job):
         row.app_due,
         row.agent,
         row.lodging,
-        row.panel,
         row.desk,
+        row.panel,
         row.known,
         row.known_pair,
         row.sheet,
     )
+
+
+@jit_call
+def open_desks(row):
+    """At the beginning every site knows what the central router does: nothing has been dispatched."""
+    for s in range(row.desk.shape[0]):
+        desk = row.desk[s]
+        desk["subject"] = NONE
+        desk["head"] = NONE
+        desk["tail"] = NONE
+        desk["waiting"] = 0
+        desk["in_system"] = 0
+        desk["mark_ns"] = 0
+        desk["latency_ns"] = 0
+        desk["slo_misses"] = 0
+        desk["drops"] = 0
+        desk["stutters"] = 0
+    for s in range(row.known.shape[0]):
+        for n in range(row.node.shape[0]):
+            row.known[s, n] = row.node[n]
+            for m in range(row.pair.shape[1]):
+                row.known_pair[s, n, m] = row.pair[n, m]
 
 
 @jit_row
@@ -42,6 +65,14 @@ def settle_desk(desk, now):
     """Book the time that the requests of a site have spent up to now."""
     desk["latency_ns"] += (now - desk["mark_ns"]) * desk["in_system"]
     desk["mark_ns"] = now
+
+
+@jit_call
+def count_arrival(row, j):
+    """Request `j` enters at its site."""
+    desk = row.desk[row.job[j]["site"]]
+    settle_desk(desk, row.world[0]["now_ns"])
+    desk["in_system"] += 1
 
 
 @jit_call
@@ -64,6 +95,40 @@ def count_loss(row, j, charge_ns):
     desk["in_system"] -= 1
     desk["slo_misses"] += 1
     desk["drops"] += 1
+
+
+@jit_row
+def share_out(params, row, total, out, shared):
+    """Each site is paid for its own requests since the last step, and for its part of what the nodes cost.
+
+    Args:
+        params: The scenario's tables.
+        row: The world.
+        total: OUTCOME, what one controller would be paid; may be the first row of `out`.
+        out: Output (S,) OUTCOME.
+        shared: 1: each is paid the total.
+    """
+    n_sites = row.desk.shape[0]
+    part = 1.0 / n_sites
+    for k in range(n_sites):
+        s = n_sites - 1 - k
+        desk, paid = row.desk[s], out[s]
+        settle_desk(desk, row.world[0]["now_ns"])
+        out[s] = total
+        if shared == 0:
+            paid["latency"] = 0.0 - desk["latency_ns"] / SECOND
+            paid["slo_miss"] = 0.0 - float(desk["slo_misses"])
+            paid["drop"] = 0.0 - float(desk["drops"])
+            paid["stutter"] = 0.0 - float(desk["stutters"])
+            paid["migration"] *= part
+            paid["energy"] *= part
+            paid["cost"] *= part
+            paid["imbalance"] *= part
+            weigh(params.rules[0], paid)
+        desk["latency_ns"] = 0
+        desk["slo_misses"] = 0
+        desk["drops"] = 0
+        desk["stutters"] = 0
 
 
 @jit_call

@@ -6,7 +6,7 @@ from .episode import begin
 from .nodes import to_ns
 from .observe import is_legal, network_s, observe
 from .requests import apply_choice, arrive, give_up, note_dispatch
-from .site_books import ask_nodes, at_site, settle_desk, tell_load
+from .site_books import ask_nodes, at_site, share_out, tell_load
 from .step import BEGIN, LOOK, OVER, SKIP, STEP, SUBJECT, WAKE, next_event, row_of
 from .tables import AT_SITE, DROPPED, NEVER, NO_SUBJECT, NONE, REQUEST, SECOND
 from .telemetry import strike_out
@@ -38,7 +38,6 @@ def run_sites(params, state, order, actions, rules, first, last, obs, mask, out,
         if todo == BEGIN:
             clear_panel(row, rules[0])
             begin(params, row, order[b]["root_seed"], order[b]["episode"])
-            open_desks(row)
         elif todo == STEP:
             row.world[0]["log_count"] = 0
             row.world[0]["news_count"] = 0
@@ -48,9 +47,32 @@ def run_sites(params, state, order, actions, rules, first, last, obs, mask, out,
             if todo == BEGIN:
                 open_accounts(row, out[at : at + n_sites])
             else:
-                pay(params, row, out[at : at + n_sites], rules[0]["shared"])
+                score(params, row, out[at])
+                share_out(params, row, out[at], out[at : at + n_sites], rules[0]["shared"])
             date(row, out[at : at + n_sites])
         look_around(params, row, rules[0]["central"], obs[at : at + n_sites], mask[at : at + n_sites], times)
+
+
+@jit
+def share_out_rows(params, state, order, total, out, shared):
+    """Pay the sites of worlds that were run by another entry, for the same step.
+
+    Args:
+        params: The scenario's tables.
+        state: The worlds; the accounts of their sites are closed.
+        order: (B,) ORDER, what was done.
+        total: (B,) OUTCOME, what came of it.
+        out: Output (B * S,) OUTCOME; as `total` where an episode began.
+        shared: 1: everybody is paid for the whole world.
+    """
+    n_sites = state.desk.shape[1]
+    for b in range(order.shape[0]):
+        mine = out[b * n_sites : (b + 1) * n_sites]
+        if order[b]["todo"] == BEGIN:
+            for s in range(n_sites):
+                mine[s] = total[b]
+        elif order[b]["todo"] == STEP:
+            share_out(params, row_of(state, b), total[b], mine, shared)
 
 
 @jit
@@ -83,27 +105,6 @@ def clear_panel(row, rules):
 
 
 @jit_row
-def open_desks(row):
-    """At the beginning every site knows what the central router does: nothing has been dispatched."""
-    for s in range(row.desk.shape[0]):
-        desk = row.desk[s]
-        desk["subject"] = NONE
-        desk["head"] = NONE
-        desk["tail"] = NONE
-        desk["waiting"] = 0
-        desk["in_system"] = 0
-        desk["mark_ns"] = 0
-        desk["latency_ns"] = 0
-        desk["slo_misses"] = 0
-        desk["drops"] = 0
-        desk["stutters"] = 0
-        for n in range(row.node.shape[0]):
-            row.known[s, n] = row.node[n]
-            for m in range(row.pair.shape[1]):
-                row.known_pair[s, n, m] = row.pair[n, m]
-
-
-@jit_row
 def go_on(params, row, rules):
     """Run the world until a site is to decide, or the episode is over."""
     world, panel = row.world[0], row.panel[0]
@@ -131,7 +132,9 @@ def go_on(params, row, rules):
 def is_full(row):
     """Whether the job table has no room for another request, nor anything to make room."""
     world = row.world[0]
-    return world["free"] == NONE and world["fresh"] == row.job.shape[0] and world["report_head"] == NONE
+    if world["free"] != NONE or world["fresh"] < row.job.shape[0]:
+        return False
+    return world["report_head"] == NONE and world["pending_head"] == NONE
 
 
 @jit_call
@@ -158,9 +161,6 @@ def take_in(row, j, slot_ns):
     desk, now = row.desk[job["site"]], row.world[0]["now_ns"]
     world["subject_kind"] = NO_SUBJECT
     world["subject"] = NONE
-    if job["retries"] == 0:
-        settle_desk(desk, now)
-        desk["in_system"] += 1
     job["state"] = AT_SITE
     job["next"] = NONE
     if desk["tail"] == NONE:
@@ -319,29 +319,3 @@ def open_accounts(row, out):
     world["latency_ns"] = latency_ns
     for s in range(row.desk.shape[0]):
         pay_nothing(out[s])
-
-
-@jit_row
-def pay(params, row, out, shared):
-    """Each site is paid for its own requests since the last step, or for all, and for its part of what nodes cost."""
-    world, n_sites = row.world[0], row.desk.shape[0]
-    decided_ns, latency_ns = world["decided_ns"], world["latency_ns"]
-    slo_misses, drops, stutters = world["slo_misses"], world["drops"], world["stutters"]
-    part = 1.0 if shared == 1 else 1.0 / n_sites
-    energy_j, cost_usd, imbalance_s = world["energy_j"] * part, world["cost_usd"] * part, world["imbalance_s"] * part
-    for s in range(n_sites):
-        desk = row.desk[s]
-        settle_desk(desk, world["now_ns"])
-        world["decided_ns"] = decided_ns
-        world["latency_ns"] = latency_ns if shared == 1 else desk["latency_ns"]
-        world["slo_misses"] = slo_misses if shared == 1 else desk["slo_misses"]
-        world["drops"] = drops if shared == 1 else desk["drops"]
-        world["stutters"] = stutters if shared == 1 else desk["stutters"]
-        world["energy_j"] = energy_j
-        world["cost_usd"] = cost_usd
-        world["imbalance_s"] = imbalance_s
-        score(params, row, out[s])
-        desk["latency_ns"] = 0
-        desk["slo_misses"] = 0
-        desk["drops"] = 0
-        desk["stutters"] = 0

@@ -521,8 +521,8 @@ class Row(NamedTuple):
     app_due: np.ndarray  # (P + 1,) i8
     agent: np.ndarray  # (P * A,) AGENT
     lodging: np.ndarray  # (N,) LODGING
-    panel: np.ndarray  # (1,) PANEL; no row unless the sites decide, as all that follow
-    desk: np.ndarray  # (S,) DESK
+    desk: np.ndarray  # (S,) DESK; no row unless the sites decide
+    panel: np.ndarray  # (1,) PANEL; no row unless each site has books of its own, as all that follow
     known: np.ndarray  # (S, N) NODE, the books of each site
     known_pair: np.ndarray  # (S, N, M) PAIR
     sheet: np.ndarray  # (J + 1,) JOB, as booked by the site of each; the last row is nobody
@@ -546,8 +546,8 @@ class State(NamedTuple):
     app_due: np.ndarray  # (B, P + 1) i8, next event of each application; the last is the arrival of the next one
     agent: np.ndarray  # (B, P * A) AGENT
     lodging: np.ndarray  # (B, N) LODGING
-    panel: np.ndarray  # (B, 1) PANEL; (B, 0) unless the sites decide, as all that follow
-    desk: np.ndarray  # (B, S) DESK
+    desk: np.ndarray  # (B, S) DESK; (B, 0) unless the sites decide
+    panel: np.ndarray  # (B, 1) PANEL; (B, 0) unless each site has books of its own, as all that follow
     known: np.ndarray  # (B, S, N) NODE
     known_pair: np.ndarray  # (B, S, N, M) PAIR
     sheet: np.ndarray  # (B, J + 1) JOB
@@ -564,10 +564,11 @@ def allocate(
     n_apps: int = 0,
     n_agents: int = 0,
     n_sites: int = 0,
+    n_books: int = 0,
 ) -> State:
-    """Zeroed state tables for `n_worlds` worlds; all sizes but those of applications, agents and sites are >= 1."""
+    """Zeroed state tables for `n_worlds` worlds; sizes are >= 1 up to `n_logs`, then >= 0."""
     b, n, m, j = n_worlds, n_nodes, n_models, n_jobs
-    sheet = np.zeros((b, j + 1 if n_sites else 0), JOB)
+    sheet = np.zeros((b, j + 1 if n_books else 0), JOB)
     sheet["dispatch_ns"][:, -1:] = NEVER  # nobody's request is overdue
     return State(
         world=np.zeros(b, WORLD),
@@ -585,9 +586,9 @@ def allocate(
         app_due=np.full((b, n_apps + 1 if n_apps else 0), NEVER, np.int64),
         agent=np.zeros((b, n_agents), at.AGENT),
         lodging=np.zeros((b, n if n_apps else 0), at.LODGING),
-        panel=np.zeros((b, 1 if n_sites else 0), st.PANEL),
         desk=np.zeros((b, n_sites), st.DESK),
-        known=np.zeros((b, n_sites, n), NODE),
-        known_pair=np.zeros((b, n_sites, n, m), PAIR),
+        panel=np.zeros((b, 1 if n_books else 0), st.PANEL),
+        known=np.zeros((b, n_books, n), NODE),
+        known_pair=np.zeros((b, n_books, n, m), PAIR),
         sheet=sheet,
     )

@@ -23,7 +23,9 @@ delayed, unlike in [Routing by sites](routing_v0.md). The others see the nodes w
 
 ## Rewards
 
-The terms of the task; every site is paid for the whole world.
+The terms of the task. `reward="own"`: latency, misses, drops and stutters of the requests that entered at the site, and
+an equal part of the rest (`migration`, `energy`, `cost`, `imbalance`), so that the sum over the sites is the reward of
+a single controller. `reward="shared"`: everybody gets that sum.
 
 ## State
 
@@ -40,7 +42,7 @@ For each site, as in the task; and `active`, bool: it is asked.
 
 ## Arguments
 
-As in the task: `scenario` and any field of it, `illegal`, `render_mode`.
+As in the task: `scenario` and any field of it, `illegal`, `render_mode`; and `reward` (default `"own"`).
 
 ## Version History
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from sites_play import DELAY_S, WORK_S, Sites, hand_world
+from sites_play import DELAY_S, WORK_S, Sites, hand_world, preset
 from test_sites_by_hand import seed_with
 
 from edge_gym.devices import ModelType
+from edge_gym.envs.sites_batch import site_rules
 from edge_gym.kernel.observe import BACKLOG, EVIDENCE, EVIDENCE_AGE, FREE_MEMORY, OUTSTANDING, STREAM, decode_time
+from edge_gym.kernel.tables import SECOND
 
 LONG = 60  # units: nothing ends while the test looks
 BEAT_S = 1.0
@@ -95,3 +97,8 @@ def test_running_responses_show_a_node_only_to_the_site_that_receives_them(tmp_p
     game.step(0)
     assert game.asked == [0, 1] and game.batch.time_s[0] == pytest.approx(4.3)
     assert game.obs[:, 0, STREAM].tolist() == [0.5, 0.0], "as the prior says, and nothing"
+
+
+@pytest.mark.parametrize(("age_s", "expected_s"), [(0.2, 1.0), (2.5, 2.5)])
+def test_nodes_tell_of_their_load_as_often_as_telemetry_comes_but_not_more_than_once_a_second(age_s, expected_s):
+    assert site_rules(preset("stationary", age_s=age_s))["beat_ns"][0] == expected_s * SECOND

@@ -14,6 +14,7 @@ from .migration import be_there, begin_move, begin_start, mend, park
 from .observe import observe
 from .observe_agents import observe_agents
 from .requests import apply_choice
+from .site_books import count_arrival
 from .step import BEGIN, LOOK, NOTHING, OVER, SKIP, STEP, SUBJECT, next_event, row_of, soonest
 from .tables import DROPPED, MIGRATION, NEVER, NO_SUBJECT, NONE, PLACEMENT, REJECTED, REQUEST, SECOND
 
@@ -107,7 +108,11 @@ def run_world(params, row):
     if what == OVER:
         book(row)
         return True
-    if what != SUBJECT and what != NOTHING:
+    if what == SUBJECT:
+        j = world["subject"]
+        if row.desk.shape[0] > 0 and row.job[j]["retries"] == 0:
+            count_arrival(row, j)
+    elif what != NOTHING:
         agency_event(params, row, p)
     return False
 

@@ -4,7 +4,7 @@ from ._jit import jit_row
 from .agents import note_delivery, wait_at_agent
 from .nodes import hold_model, nominal_work_s, release_model, send, to_ns
 from .observe import load_left_s, network_s
-from .site_books import count_arrival, count_delivery, count_loss, learn_at_site, strike_at_site
+from .site_books import count_delivery, count_loss, learn_at_site, strike_at_site
 from .tables import COMPLETED, DELIVERED, DROPPED, NO_SUBJECT, NONE, REJECTED, REQUEST, SECOND, UPLINK
 from .telemetry import book_dispatch, fluid_now, learn, log_end, slowdown, strike_out, wait_and_service
 from .workload import begin_job, draw_request, schedule_arrival
@@ -18,8 +18,6 @@ def arrive(params, row):
     draw_request(params, row, j)
     world["arrived"] += 1
     world["in_system"] += 1
-    if row.desk.shape[0] > 0:
-        count_arrival(row, j)
     world["subject_kind"] = REQUEST
     world["subject"] = j
     schedule_arrival(params, row)

@@ -6,7 +6,7 @@ from .episode import begin
 from .nodes import to_ns
 from .observe import is_legal, network_s, observe
 from .requests import apply_choice, arrive, give_up, note_dispatch
-from .site_books import ask_nodes, at_site, share_out, tell_load
+from .site_books import ask_nodes, at_site, count_arrival, share_out, tell_load
 from .step import BEGIN, LOOK, OVER, SKIP, STEP, SUBJECT, WAKE, next_event, row_of
 from .tables import AT_SITE, DROPPED, NEVER, NO_SUBJECT, NONE, REQUEST, SECOND
 from .telemetry import strike_out
@@ -161,6 +161,8 @@ def take_in(row, j, slot_ns):
     desk, now = row.desk[job["site"]], row.world[0]["now_ns"]
     world["subject_kind"] = NO_SUBJECT
     world["subject"] = NONE
+    if job["retries"] == 0:
+        count_arrival(row, j)
     job["state"] = AT_SITE
     job["next"] = NONE
     if desk["tail"] == NONE:

@@ -19,6 +19,7 @@ ARGUMENTS = {
     "clone_and_plan": ["8"],
     "e3_live_llm": ["300", "2"],
     "place_and_move": ["1"],
+    "sites_jsq": ["60", "2"],
 }
 SHOWS = {
     "random_agent": "mean latency of 30 requests",
@@ -29,6 +30,7 @@ SHOWS = {
     "clone_and_plan": "with look-ahead",
     "e3_live_llm": "questions, ",
     "place_and_move": "patient",
+    "sites_jsq": "site_3",
 }
 
 

@@ -84,7 +84,7 @@ class AgentSitesBatch(BySite):
         return self._idle[b].copy()
 
     def _run_agents(self, obs: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
-        scratch = self._look, self._legal, self._times
+        scratch = self._look, self._legal, self._times, self._come
         run_agents(self.world.params, self.state, self.order, 0, self.n_worlds, obs, mask, out, *scratch)
 
     def _site(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 python scripts/results_learned.py routing      # the regimes; one file of docs/results-learned for each of these words
 python scripts/results_learned.py grid --episodes 50 --out runs/learned-grid    # what was not trained on
+python scripts/results_learned.py meta --checkpoints 'runs/train/meta-?/best.safetensors'    # the controls
 python scripts/results_learned.py composite --checkpoints 'runs/train/composite-?/best.safetensors'    # cost = -return
 
 The checkpoints are those that scripts/train_routing.sh leaves in runs/train. Runs are kept under --out and resumed.
@@ -33,6 +34,8 @@ BASELINES = (
     "e3_fast",
     "e3_rules",
 )
+CONTROLLED = ("coldstart", "semantic", "churn", "drift", "mixed")
+CONTROLLERS = ("e3_random_tools", "e3_fast", "e3_rules")
 QUICK = ("sect_watchdog", "linucb", "e3_fast", "e3_rules")
 ORACLE = "oracle"
 # Neither in a preset nor among what variants are drawn from (`edge_agents.randomise`).
@@ -65,7 +68,7 @@ class Figures(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("routing", "grid", "composite"))
+    parser.add_argument("what", choices=("routing", "grid", "composite", "meta"))
     parser.add_argument("--checkpoints", default="runs/train/routing-?/best.safetensors", help="glob, one each")
     parser.add_argument("--episodes", type=int, default=200, help="default 200")
     parser.add_argument("--seed", type=int, default=1000, help="first seed (default 1000, the test seeds)")
@@ -76,9 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     paths = sorted(str(path) for path in Path().glob(options.checkpoints))
     if not paths:
         parser.error(f"no checkpoint is found at {options.checkpoints}")
-    cells = GRID if options.what == "grid" else [(name, name, {}) for name in REGIMES]
-    cells = [("composite", "composite", {})] if options.what == "composite" else cells
-    names = BASELINES if options.what == "routing" else QUICK
+    names = {"routing": BASELINES, "meta": CONTROLLERS}.get(options.what, QUICK)
+    presets = {"routing": REGIMES, "meta": CONTROLLED, "composite": ("composite",)}
+    cells = GRID if options.what == "grid" else [(name, name, {}) for name in presets[options.what]]
     found = {label: figures(label, preset, changes, paths, names, options) for label, preset, changes in cells}
     text = "\n".join(table(found, names) + significance(found))
     if options.page:

@@ -1,6 +1,6 @@
-"""One network that all sites share, learned by PPO while they decide at the same time: python sites_shared_ppo.py [timesteps]
+"""One network that all sites share, learned by MaskablePPO: python sites_shared_ppo.py [timesteps]
 
-It begins as the world's own router (`e3_fast`) at every site and learns what the others do to it. A few minutes.
+It begins as the world's own router (`e3_fast`) at every site; all sites decide at the same time. A few minutes.
 """
 
 import sys
@@ -29,14 +29,22 @@ anchor = tuple(names.index(name) for name in ("router_cost", "is_decline"))
 sites = SB3VecEnv(n_worlds, by_site=True, scenario=scenario, n_requests=500, slot_s=slot_s, heartbeat_s=heartbeat_s)
 env = VecNormalize(VecMonitor(sites), norm_obs=False)
 kwargs = {"spec": NetworkSpec(kind="deepsets", n_features=len(names), hidden=32, anchor=anchor)}
-settings = {"n_steps": 256 if n_worlds > 2 else 16, "batch_size": 1024, "n_epochs": 2, "gamma": 0.98, "learning_rate": 5e-4}
+settings = {
+    "n_steps": 256 if n_worlds > 2 else 16,
+    "batch_size": 1024,
+    "n_epochs": 2,
+    "gamma": 0.98,
+    "learning_rate": 5e-4,
+}
 model = MaskablePPO(RowPolicy, env, policy_kwargs=kwargs, **settings, seed=0, device="cpu", verbose=1).learn(timesteps)
 save_checkpoint("shared.safetensors", model)
 
 
 def latency(name, **rules):
     """(S,) mean latency of each test world."""
-    played = roll_out_sites(world, make_policy(name), name, range(1000, 1000 + episodes), site_rules(world, slot_s, **rules))
+    played = roll_out_sites(
+        world, make_policy(name), name, range(1000, 1000 + episodes), site_rules(world, slot_s, **rules)
+    )
     return np.array([episode_metrics(one, world.params.model["kind"])["latency_mean_s"] for one in played])
 
 

@@ -20,6 +20,7 @@ ARGUMENTS = {
     "e3_live_llm": ["300", "2"],
     "place_and_move": ["1"],
     "sites_jsq": ["60", "2"],
+    "sites_shared_ppo": ["128"],
 }
 SHOWS = {
     "random_agent": "mean latency of 30 requests",
@@ -31,6 +32,7 @@ SHOWS = {
     "e3_live_llm": "questions, ",
     "place_and_move": "patient",
     "sites_jsq": "site_3",
+    "sites_shared_ppo": "learned:shared.safetensors",
 }
 
 
@@ -40,14 +42,18 @@ def test_every_example_is_tried():
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_example_runs(name, tmp_path, monkeypatch, capsys):
-    if name.startswith("sb3"):
+    if name.startswith("sb3") or name.endswith("ppo"):
         pytest.importorskip("sb3_contrib")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [f"{name}.py", *ARGUMENTS[name]])
     monkeypatch.setattr(edge_gym.policy, "POLICIES", dict(edge_gym.policy.POLICIES))  # an example adds its own
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
     assert SHOWS[name] in capsys.readouterr().out
-    made = {"own_scenario": {"mine.yaml"}, "sb3_in_20_lines": {"ppo.safetensors"}}.get(name, set())
+    made = {
+        "own_scenario": {"mine.yaml"},
+        "sb3_in_20_lines": {"ppo.safetensors"},
+        "sites_shared_ppo": {"shared.safetensors"},
+    }.get(name, set())
     assert {path.name for path in tmp_path.iterdir()} == made, "an example leaves files behind"
 
 

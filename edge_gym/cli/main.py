@@ -322,8 +322,7 @@ def _show(options: argparse.Namespace) -> int:
     from edge_gym.scenario.presets import resolve
     from edge_gym.tasks import get_task
 
-    get_task(options.task)
-    scenario = resolve(options.scenario, options.task, **parse_settings(options.set))
+    scenario = resolve(options.scenario, get_task(options.task).worlds, **parse_settings(options.set))
     print(dumps(scenario, options.format), end="")
     return 0
 

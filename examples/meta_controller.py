@@ -1,6 +1,7 @@
-"""Own rules at the controls of the world's router, beside the shipped ones; ten seconds: python meta_controller.py [n_requests] [episodes]
+"""Own rules at the controls of the world's router: python meta_controller.py [n_requests] [episodes]
 
-No request is routed here: the world does that. What is decided is which nodes it should beware of, one tool call a step.
+No request is routed here, the world does that. Decided is which nodes it should beware of, by one tool call a step. Ten
+seconds.
 """
 
 import sys
@@ -24,7 +25,7 @@ class Careful:
         """Nothing to forget: all it needs is in the observation."""
 
     def act(self, obs, action_mask, context):
-        """From (B, N + 1, F) observations and (B, A) masks to (B,) tool calls: the first gate to change, else finish."""
+        """From (B, N + 1, F) observations and (B, A) masks to (B,) tool calls: a gate to change, else finish."""
         nodes, surface = obs[:, :-1], context.surface
         trouble = (decode_ratio(nodes[:, :, SLOWDOWN]) > 3.0) | (nodes[:, :, EVENT_FOREGROUND] > 0.0)
         wrong = (trouble != (nodes[:, :, GATE] > 0.0)) & (nodes[:, :, ALIVE] > 0.0)

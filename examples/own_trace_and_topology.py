@@ -1,6 +1,6 @@
-"""A comparison on one's own recorded requests and network; a few seconds: python own_trace_and_topology.py [rows] [episodes]
+"""Recorded requests and a network of one's own: python own_trace_and_topology.py [rows] [episodes]
 
-Both files are written here, so that they can be seen; yours may come from anywhere (docs/data.md says which formats are read).
+Both files are written here, so that they can be seen; docs/data.md says what else is read. Ten seconds.
 """
 
 import csv

@@ -61,7 +61,7 @@ ONE = (
     "edge_gym.register_scenario('routing/one-world', lambda: edge_gym.preset('toy2'))\n"
     "edge_gym.register_bound('one_bound', lambda scenario, seed: {'latency_mean_s': 0.0})\n"
 )
-VARIANT = dict(name="mine", id="mine/Mine-v0", variant_of="routing")
+VARIANT = {"name": "mine", "id": "mine/Mine-v0", "variant_of": "routing"}
 
 
 def test_plugins_are_not_loaded_for_names_that_are_known(install):
@@ -160,15 +160,15 @@ def test_a_scenario_file_is_found_from_anywhere(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        (dict(variant_of=""), "variant_of"),
-        (dict(variant_of="mine"), "variant_of"),
-        (dict(columns=get_task("routing").columns[1:]), "columns"),
-        (dict(control=True), "control"),
-        (dict(worlds="joint"), "worlds"),
-        (dict(asks=1), "asks"),
-        (dict(id="edge_gym/Joint-v0"), "id"),
-        (dict(id="CartPole-v1"), "id"),
-        (dict(name="joint"), "name"),
+        ({"variant_of": ""}, "variant_of"),
+        ({"variant_of": "mine"}, "variant_of"),
+        ({"columns": get_task("routing").columns[1:]}, "columns"),
+        ({"control": True}, "control"),
+        ({"worlds": "joint"}, "worlds"),
+        ({"asks": 1}, "asks"),
+        ({"id": "edge_gym/Joint-v0"}, "id"),
+        ({"id": "CartPole-v1"}, "id"),
+        ({"name": "joint"}, "name"),
     ],
 )
 def test_a_variant_differs_only_in_what_it_can(change, field):
@@ -191,10 +191,8 @@ def test_a_variant_is_played_by_those_who_play_its_task():
 def test_a_variant_may_hand_over_fewer_decisions():
     """Of the joint worlds the agents alone; requests for no agent are nobody's then."""
     asks = ASK_PLACEMENTS | ASK_MIGRATIONS
-    edge_gym.register_task(
-        replace(get_task("joint"), name="fewer", id="mine/Fewer-v0", variant_of="joint", asks=asks)
-    )
-    short = dict(seeds=[0, 1], horizon_s=60.0)
+    edge_gym.register_task(replace(get_task("joint"), name="fewer", id="mine/Fewer-v0", variant_of="joint", asks=asks))
+    short = {"seeds": [0, 1], "horizon_s": 60.0}
     decisions = {
         task: sum(timing["decisions"] for timing in edge_gym.evaluate("random", task, "region-16", **short).timing)
         for task in ("joint", "fewer")

@@ -7,7 +7,6 @@ import sys
 
 import ray
 import torch
-from gymnasium.envs.registration import VectorizeMode
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.core.rl_module.apis import ValueFunctionAPI
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
@@ -50,7 +49,7 @@ class ScoresRows(TorchRLModule, ValueFunctionAPI):
 
 
 ray.init(include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
-native = {"num_envs_per_env_runner": 32, "gym_env_vectorize_mode": VectorizeMode.VECTOR_ENTRY_POINT}
+native = {"num_envs_per_env_runner": 32, "gym_env_vectorize_mode": "vector_entry_point"}
 config = PPOConfig().environment("edge_gym:edge_gym/Routing-v0", env_config=world).debugging(seed=0)
 config.env_runners(num_env_runners=0, **native).rl_module(rl_module_spec=RLModuleSpec(module_class=ScoresRows))
 config.training(train_batch_size_per_learner=3200, minibatch_size=640, num_epochs=4, lr=2e-3, vf_clip_param=1e9)

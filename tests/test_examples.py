@@ -96,7 +96,7 @@ def test_rllib_learns_in_its_own_environment(tmp_path):
         if importlib.util.find_spec(package) is None:
             pytest.skip("needs the extra 'rllib', which wants an environment of its own")
     command = [sys.executable, EXAMPLES / "rllib_ppo.py", *ARGUMENTS["rllib_ppo"]]
-    quiet = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": str(tmp_path)}
+    quiet = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
     done = subprocess.run(command, cwd=tmp_path, env=quiet, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:]
     assert SHOWS["rllib_ppo"] in done.stdout and "rllib_ppo" in done.stdout

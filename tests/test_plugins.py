@@ -1,6 +1,7 @@
 """Names from other packages: loaded late, once, and never at the cost of anybody else's names."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -198,6 +199,21 @@ def test_a_variant_may_hand_over_fewer_decisions():
         for task in ("joint", "fewer")
     }
     assert 0 < decisions["fewer"] < decisions["joint"]
+
+
+def test_the_page_runs(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.DOTALL)
+    for block in blocks:
+        exec(block, {"__name__": "__main__"})
+    assert len(blocks) == 2 and "frugal / frugal" in capsys.readouterr().out
+
+
+def test_a_task_takes_the_scenarios_of_its_worlds_on_the_command_line(capsys):
+    assert main(["show", "toy2", "--task", "metacontrol"]) == 0
+    assert "name: toy2" in capsys.readouterr().out
+    arguments = ["--scenario", "toy2", "--policies", "e3_rules", "--episodes", "1", "--workers", "1", "--quiet"]
+    assert main(["bench", "--task", "metacontrol", *arguments]) == 0
+    assert "metacontrol / toy2" in capsys.readouterr().out
 
 
 # --- a package that is really installed -------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def test_plugins_are_not_loaded_for_names_that_are_known(install):
         lambda: preset("one-world"),
         lambda: resolve("routing/one-world"),
         lambda: plan("one_policy", "routing", "toy2", [0], 1, {}),
-        lambda: plan("one_bound", "routing", "one-world", [0], 1, {}),
+        lambda: plan("one_bound", "routing", "toy2", [0], 1, {}),
         lambda: policy_names(),
     ],
 )

@@ -66,6 +66,9 @@ class Policy(Protocol):
     same run; `preflight()`, called once before a run; `begin_shard(label)` and `close()`, called around the episodes
     that one process plays in a row; `episode_counters(b)`, figures of the episode in row `b` for the results, with a
     dot in each name. `reason(b)` says in words why it has just chosen what it chose in row `b`, for people who watch.
+
+    A policy that was trained has `trained_on`, ranges of seeds (first and last) that its training or validation may
+    have used, on which nobody evaluates it; and `training`, a dict of the `recipe` and the `seed` of that training.
     """
 
     def reset(self, n_envs: int, seed: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from edge_gym.scenario import Scenario
@@ -16,6 +17,7 @@ from edge_gym.scenario.presets import PRESETS
 from edge_gym.tasks import TASKS, get_task
 from edge_gym.tasks.task import Task
 
+SITES = ("routing_v0", "placement_v0", "migration_v0")
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
@@ -40,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def pages() -> dict[str, str]:
     """Text of every page, by path under docs/."""
     tasks = {f"tasks/{name}.md": task_page(get_task(name)) for name in TASKS}
-    return {**tasks, "presets.md": presets_page()}
+    sites = {f"tasks/{name}.md": sites_page(name) for name in SITES}
+    return {**tasks, **sites, "presets.md": presets_page()}
 
 
 def is_current(path: Path, text: str) -> bool:
@@ -56,6 +59,12 @@ def task_page(task: Task) -> str:
     ]
     columns = table(("index", "name", "unit", "scaling", "range", "meaning"), rows)
     return note("the docstring of the task") + task.page.replace("{columns}", columns).strip() + "\n"
+
+
+def sites_page(name: str) -> str:
+    """The docstring of a task that the sites decide."""
+    page = import_module(f"edge_gym.{name}").__doc__ or ""
+    return note(f"the docstring of edge_gym.{name}") + page.strip() + "\n"
 
 
 def presets_page() -> str:

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             mean = _means(found)
             cells = [f"{mean[name] * factor:.{digits}f}" for name, factor, digits in FIGURES.values()]
             cells += [f"{mean[name] / least[name]:.3f}" for name in ("return", "latency_mean_s")]
-            decision_us = found.summary()["rows"][0]["metrics"]["decision_us"]["mean"]
+            decision_us = found.table_rows()[0]["metrics"]["decision_us"]["mean"]
             cells += [
                 f"{100.0 * mean['agents.ping_pongs'] / max(mean['agents.moves'], 1.0):.1f}",
                 f"{decision_us / 1e3:.3f}",

@@ -73,7 +73,7 @@ def in_the_world(preset: str, seeds: range, seconds: float) -> list[str]:
         policies.append(policy)
     results = edge_gym.evaluate(policies, "placement", preset, seeds, progress=True)
     lines = []
-    for row in results.summary()["rows"]:
+    for row in results.table_rows():
         m = {name: entry["mean"] for name, entry in row["metrics"].items()}
         low, high = row["metrics"]["return"]["lo"], row["metrics"]["return"]["hi"]
         kinds = ("compute", "storage", "communication")

@@ -1,9 +1,9 @@
 """`e3_informed`: what the tools are worth to a controller that knows every node's true speed."""
 
 import numpy as np
+from edge_baselines.e3.informed import CLOSED, SLOW, Informed
 
 import edge_gym
-from edge_baselines.e3.informed import CLOSED, SLOW, Informed
 from edge_gym.envs.batch import Batch
 from edge_gym.evaluation import rollout
 from edge_gym.evaluation.rollout import roll_out

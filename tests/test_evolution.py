@@ -238,7 +238,7 @@ def test_clone_of_the_rules():
 
 def test_shipped_meta_controller():
     """It plays its own task, by tools that the guards let pass, and does better than tools drawn at random."""
-    given = "routing", "mixed", range(500, 508)
+    given = "routing", "mixed", range(508, 516)
     rows, random = (
         edge_gym.evaluate(name, *given, n_requests=400).rows for name in ("learned_meta", "e3_random_tools")
     )

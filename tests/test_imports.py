@@ -16,7 +16,7 @@ PACKAGES = {
     "edge_agents": ROOT / "agents" / "edge_agents",
 }
 PACKAGE_NAMES = tuple(PACKAGES)
-LEARNING = {"torch", "stable_baselines3", "sb3_contrib", "safetensors", "tensorboard", "ray"}
+LEARNING = {"torch", "stable_baselines3", "sb3_contrib", "safetensors", "tensorboard"}
 # They make the kernel's tables; nothing compiled imports them.
 BUILDERS = ("edge_gym.kernel.build", "edge_gym.kernel.build_agents", "edge_gym.kernel.phrases")
 HEAVY = ("numba", "scipy", "torch", "matplotlib", "networkx", "pettingzoo", "yaml", "edge_baselines", "edge_agents")
@@ -95,6 +95,10 @@ def test_imports_packages_depend_on_edge_gym_alone(among, of):
 
 def test_imports_learning_libraries_only_in_edge_agents():
     assert importers(tuple(LEARNING), ("edge_gym", "edge_baselines")) == []
+
+
+def test_imports_ray_only_in_its_engine():
+    assert {line.partition(" ")[0] for line in importers(("ray",), PACKAGE_NAMES)} == {"edge_gym.evaluation.engine_ray"}
 
 
 def test_imports_network_libraries_only_where_language_models_are_asked():

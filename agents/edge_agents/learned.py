@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_agents.checkpoint import MAX_BYTES, decode
 from edge_agents.forward_numpy import KINDS
+from edge_agents.ledger import recipe, seen_seeds
 from edge_agents.worlds import WAKE_S
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.files import read_bytes
@@ -33,6 +34,10 @@ class Learned:
         wants_links: Whether it needs `Context.links`.
         wake_s: As a controller of the fast path it is asked at least this often; else 0.
         about: What is known of its training.
+        trained_on: Ranges of seeds, first and last, that its training or validation may have used; evaluations on any
+            of them are refused (`edge_gym.evaluation.splits`).
+        training: The recipe it was trained by, as a hash, and the seed of that training: controllers of one recipe
+            and different seeds are trainings of the same thing.
 
     Raises:
         EdgeGymInputError: The file is missing or not acceptable.
@@ -45,6 +50,8 @@ class Learned:
         self.tasks = (checkpoint.task,)
         self.identity = {"sha256": hashlib.sha256(data).hexdigest()}
         self.about = checkpoint.about
+        self.trained_on = seen_seeds(checkpoint.about, str(path))
+        self.training = {"recipe": recipe(checkpoint), "seed": checkpoint.about.get("seed")}
         spec, n_given = checkpoint.spec, len(get_task(checkpoint.task).columns)
         self.wants_links = spec.kind == "graph"
         self._forward = KINDS[spec.kind](spec, checkpoint.tensors, checkpoint.columns, n_given)

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
 
+from edge_gym.envs.sites import SitesVectorEnv
 from edge_gym.envs.vector import EdgeVectorEnv
 from edge_gym.kernel.step import STEP
 from edge_gym.kernel.tables import OUTCOME
@@ -27,14 +28,18 @@ class SB3VecEnv(VecEnv):
     Args:
         num_envs: B, at least 1.
         flatten: Observations of shape (A * F,) instead of (A, F).
-        **arguments: As for `EdgeVectorEnv`: task, scenario, illegal, render_mode, fields of the scenario.
+        by_site: Every site decides for itself (`edge_gym.envs.sites.SitesVectorEnv`): a row for each site of each
+            world, for one network that all sites share.
+        **arguments: As for `EdgeVectorEnv` (or `SitesVectorEnv`): task, scenario, illegal, render_mode, fields of the
+            scenario.
 
     Attributes:
         env: The native vector environment.
     """
 
-    def __init__(self, num_envs: int, *, flatten: bool = False, **arguments: Any) -> None:
-        self.env = EdgeVectorEnv(num_envs, autoreset_mode="same_step", **arguments)
+    def __init__(self, num_envs: int, *, flatten: bool = False, by_site: bool = False, **arguments: Any) -> None:
+        make = SitesVectorEnv if by_site else EdgeVectorEnv
+        self.env: EdgeVectorEnv = make(num_envs, autoreset_mode="same_step", **arguments)
         space = self.env.task.observation_space(self.env.world.n_nodes)
         if flatten:
             space = Box(space.low.ravel(), space.high.ravel(), dtype=np.float32)
@@ -68,7 +73,7 @@ class SB3VecEnv(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """One decision in every world; rows that end begin their next episode at once."""
         batch = self.env.batch
-        batch.order["action"], _ = self.env.check_actions(self._actions)
+        batch.set_actions(self.env.check_actions(self._actions)[0])
         batch.order["todo"] = STEP
         obs = self.env.next_obs()
         out = batch.run(obs, self._out)
@@ -81,8 +86,9 @@ class SB3VecEnv(VecEnv):
             last = obs[done].reshape(len(ended), *self._shape[1:])
             for b, terminal, seed in zip(ended, last, out["seed"][done].tolist(), strict=True):
                 infos[b] = {"terminal_observation": terminal, "TimeLimit.truncated": True, "seed": seed}
-            batch.episodes[done] += 1
-            batch.reset(done, obs)
+            worlds = done[:: batch.n_rows // batch.n_worlds]
+            batch.episodes[worlds] += 1
+            batch.reset(worlds, obs)
         return obs.reshape(self._shape), out["reward"].astype(np.float32), done, infos
 
     def action_masks(self) -> np.ndarray:

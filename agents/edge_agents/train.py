@@ -19,6 +19,7 @@ import torch
 
 from edge_agents import checkpoint
 from edge_agents.learner import Learner
+from edge_agents.ledger import ledger
 from edge_agents.networks import RowNetwork, build
 from edge_agents.progress import RATIO, STEPS, Bar, Curves, ProgressTable
 from edge_agents.randomise import randomised
@@ -26,7 +27,7 @@ from edge_agents.spec import NetworkSpec
 from edge_agents.training_folder import TrainingFolder
 from edge_agents.training_plan import TrainingPlan
 from edge_agents.validation import Figures, figures_of, validate
-from edge_agents.worlds import FIRST_SEED, Worlds
+from edge_agents.worlds import Worlds
 from edge_gym.errors import EdgeGymError, EdgeGymInputError
 from edge_gym.evaluation.provenance import about_run
 from edge_gym.tasks import get_task
@@ -119,7 +120,7 @@ class _Run:
     def go(self) -> Trained:
         """Run to the end, or until asked to stop."""
         plan, folder, drive = self.plan, self.folder, self.drive
-        about = {**about_run(list(plan.scenarios)), "seeds": _ledger(plan)}
+        about = {**about_run(list(plan.scenarios)), "seeds": ledger(plan.validation_seeds)}
         folder.write_manifest(about, finished=False)
         if plan.validation and not drive.reference:
             drive.reference = figures_of(plan.reference[0], plan)
@@ -193,7 +194,7 @@ class _Run:
             init=plan.identity()["init"],
             randomise=plan.randomise,
             seed=plan.seed,
-            seeds=_ledger(plan),
+            seeds=ledger(plan.validation_seeds),
             env_steps=learner.env_steps,
             training_s=round(self.drive.seconds, 3),
             threads=plan.threads,
@@ -269,12 +270,6 @@ def _check_begin(plan: TrainingPlan, begin: checkpoint.Checkpoint, spec: Network
     if spec.kind not in plan.algorithm.networks:
         allowed = f"one of {', '.join(plan.algorithm.networks)} for {plan.algo}"
         raise EdgeGymInputError("init: network.kind", spec.kind, allowed, where)
-
-
-def _ledger(plan: TrainingPlan) -> dict[str, Any]:
-    """Which seeds were used for what; those of tests are in neither range."""
-    seeds = plan.validation_seeds
-    return {"training_from": FIRST_SEED, "validation": [seeds.start, seeds.stop - 1] if len(seeds) else []}
 
 
 @contextlib.contextmanager

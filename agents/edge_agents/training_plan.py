@@ -10,14 +10,14 @@ from edge_agents.algorithms import ALGORITHMS, Algorithm
 from edge_gym.envs.common import resolve_task
 from edge_gym.errors import EdgeGymInputError, nearest
 from edge_gym.evaluation.provenance import kernel_hash, versions
+from edge_gym.evaluation.splits import HELD_OUT_STYLE, TUNE
 from edge_gym.fields import REQUIRED, check, conform, number, part, text, type_hints
 from edge_gym.files import file_sha256
 from edge_gym.scenario import Scenario
 from edge_gym.scenario.io import fingerprint
 from edge_gym.tasks import get_task
 
-FIRST_VALIDATION_SEED = 500  # 500 ... 999 are for choosing; what is reported is played from 1000 on
-MAX_VALIDATION = 500
+MAX_VALIDATION = TUNE.last - TUNE.first + 1
 # What a learned controller is compared with while it trains, on the same worlds, and by which metric: the lower the
 # ratio of means, the better. With agents the return counts (it is negative), as latency is not all that matters there.
 REFERENCES = {
@@ -108,7 +108,7 @@ class TrainingPlan:
     @property
     def validation_seeds(self) -> range:
         """Seeds of the worlds in which it is validated; no training world has them."""
-        return range(FIRST_VALIDATION_SEED, FIRST_VALIDATION_SEED + self.validation)
+        return range(TUNE.first, TUNE.first + self.validation)
 
     def config(self) -> Any:
         """The settings of the algorithm.
@@ -164,6 +164,9 @@ def _check_scenarios(plan: TrainingPlan) -> None:
             raise EdgeGymInputError("scenario", name, "given once only")
     for scenario in plan.scenarios:
         resolve_task(plan.task, scenario, {})  # of this task, and it can be built
+        if scenario.semantic.style == HELD_OUT_STYLE:
+            allowed = "a scenario whose wording is not held out for tests"
+            raise EdgeGymInputError("scenario", scenario.name, allowed, hint=f"semantic.style is {HELD_OUT_STYLE}")
     least = plan.group * len(plan.scenarios) * (plan.randomise + 1)
     if plan.worlds < least:
         allowed = f">= {least}: a group for each scenario and variant"

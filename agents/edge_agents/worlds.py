@@ -12,11 +12,12 @@ import numpy as np
 from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import resolve_task
 from edge_gym.envs.links import log_links
+from edge_gym.evaluation.splits import TRAIN
 from edge_gym.kernel.tables import SECOND
 from edge_gym.scenario import Scenario
 
 WAKE_S = 2.0  # a learned controller of the fast path is asked at least this often: it cannot say when it should be
-FIRST_SEED = 2**40  # those of training begin here; tuning and test seeds are small numbers
+FIRST_SEED = TRAIN.first
 
 
 class Step(NamedTuple):

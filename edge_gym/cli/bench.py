@@ -7,66 +7,118 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_gym.errors import EdgeGymInputError, printable
+from edge_gym.evaluation.execution import MAX_WORKERS, SHARD_TIMEOUT_S, Execution
 from edge_gym.evaluation.shards import MAX_EPISODES
+from edge_gym.evaluation.splits import TEST, splits_of
 from edge_gym.scenario import Scenario
 from edge_gym.scenario.parse import parse, scalar
 from edge_gym.scenario.presets import resolve
+from edge_gym.tasks import get_task
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edge_gym.evaluation.results import Results
 
 DIGITS = re.compile(r"[0-9]{1,19}")  # unlike int(), only ASCII
-MAX_WORKERS = 1024
 FEW = 10  # episodes below which the intervals deserve a warning
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Run the command; everything is checked before anything is written."""
-    from rich.console import Console
+    """Run the command; everything is checked before anything is written.
 
-    from edge_gym.cli.llm import asked, environment
+    Returns:
+        0, or 1 if a part of a suite failed.
+    """
+    from edge_gym.cli.llm import environment
     from edge_gym.evaluation.evaluate import evaluate
-    from edge_gym.evaluation.report import print_leaderboard
-    from edge_gym.tasks import get_task
 
-    episodes = whole_number("--episodes", options.episodes, 1, MAX_EPISODES)
-    seed = whole_number("--seed", options.seed, 0, 2**63 - episodes)
-    workers = os.cpu_count() or 1
-    if options.workers is not None:
-        workers = whole_number("--workers", options.workers, 1, MAX_WORKERS)
-    task = get_task(options.task)
+    if options.suite is not None:
+        from edge_gym.cli.suite import bench_suite
+
+        return bench_suite(options)
+    if options.also is not None:
+        raise EdgeGymInputError("--also", options.also, "used with --suite; else say --policies")
+    options.task = options.task or "routing"
+    episodes = whole_number("--episodes", options.episodes or "20", 1, MAX_EPISODES)
+    seed = whole_number("--seed", options.seed or str(TEST.first), 0, 2**63 - episodes)
+    execution = how(options)
     with environment(options):
         results = evaluate(
-            names("--policies", options.policies) if options.policies else list(task.policies),
+            names("--policies", options.policies) if options.policies else list(get_task(options.task).policies),
             task=options.task,
             scenario=scenarios(options),
             seeds=range(seed, seed + episodes),
-            n_workers=min(workers, MAX_WORKERS),
+            n_workers=execution.n_workers,
+            engine=execution.engine,
+            address=execution.address,
+            shard_timeout_s=execution.shard_timeout_s,
             batch_size=whole_number("--batch-size", options.batch_size, 1, MAX_EPISODES),
             out=options.out,
             resume=options.resume,
             overwrite=options.overwrite,
-            progress=not options.quiet,
+            progress=execution.progress,
         )
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = 160  # a file or a pipe has room for whole lines
-    rows = results.summary()["rows"]
-    print_leaderboard(console, rows)
-    for line in asked(rows):
-        console.print(line, markup=False, soft_wrap=True)
+    show(options, results)
+    console = wide_console()
     if episodes < FEW:
         console.print(f"Only {episodes} episode(s): too few for the intervals to mean much.", markup=False)
+    for split in splits_of((seed, seed + episodes - 1)):
+        if split is not TEST:
+            text = f"Seeds of the split '{split.name}' ({split.first} ... {split.last}) are for {split.use}."
+            console.print(text, markup=False)
+    return 0
+
+
+def how(options: argparse.Namespace, keep_going: bool = False) -> Execution:
+    """How the arguments want the work to be run."""
+    workers, timeout = min(os.cpu_count() or 1, MAX_WORKERS), options.shard_timeout
+    if options.workers is not None:
+        workers = whole_number("--workers", options.workers, 1, MAX_WORKERS)
+    return Execution(
+        n_workers=workers,
+        engine=options.engine,
+        address=options.address,
+        shard_timeout_s=SHARD_TIMEOUT_S if timeout is None else whole_number("--shard-timeout", timeout, 1, 10**9),
+        keep_going=keep_going,
+        progress=not options.quiet,
+    )
+
+
+def show(options: argparse.Namespace, results: Results) -> None:
+    """Print the tables, what they say, and where everything is."""
+    from edge_gym.cli.llm import asked
+    from edge_gym.evaluation.compare import lines
+    from edge_gym.evaluation.report import print_leaderboard
+
+    console, rows = wide_console(), results.table_rows()
+    if rows:
+        print_leaderboard(console, rows)
+    for comparison in results.comparisons():
+        for line in lines(comparison):
+            console.print(printable(line), markup=False)
+    for line in asked(rows):
+        console.print(line, markup=False, soft_wrap=True)
     if options.out is not None:
         console.print(f"Results are in {printable(options.out, 300)}", markup=False, soft_wrap=True)
-    return 0
+
+
+def wide_console() -> Console:
+    """Stdout; a file or a pipe has room for whole lines."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 160
+    return console
 
 
 def scenarios(options: argparse.Namespace) -> list[Scenario]:
     """The scenarios that the arguments ask for."""
     settings = parse_settings(options.set)
-    from edge_gym.tasks import get_task
-
     found = []
     for name in names("--scenario", options.scenario or get_task(options.task).scenario):
         scenario = resolve(name, get_task(options.task).worlds)

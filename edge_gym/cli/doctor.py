@@ -26,6 +26,7 @@ EXTRAS = {
     "onnx": "onnxscript",
     "llm": "openai",
     "agentscope": "agentscope",
+    "ray": "ray",
 }
 OLDEST_PYTHON = (3, 11)
 

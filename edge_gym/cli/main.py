@@ -16,7 +16,7 @@ from edge_gym.errors import MISSING, EdgeGymError, EdgeGymInputError, Unavailabl
 MAX_LINES = 10  # of an error message
 FAILED, WRONG_INPUT, UNAVAILABLE, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
 EXIT_CODES = ((EdgeGymInputError, WRONG_INPUT), (Unavailable, UNAVAILABLE), (Exception, FAILED))
-LISTS = ("tasks", "scenarios", "policies", "devices", "models", "services")
+LISTS = ("tasks", "scenarios", "policies", "suites", "devices", "models", "services")
 
 
 class Parser(argparse.ArgumentParser):
@@ -119,6 +119,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     subs = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name")
     commands = {
         "bench": _bench_parser(subs),
+        "report": _report_parser(subs),
         "replay": _replay_parser(subs),
         "train": _train_parser(subs),
         "list": _list_parser(subs),
@@ -139,15 +140,20 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
 def _bench_parser(subs: Any) -> Parser:
     parser = subs.add_parser("bench", help="run policies on the same worlds and compare them")
     add = parser.add_argument
-    add("--task", default="routing", help="default: routing")
+    add("--suite", metavar="NAME", help="a named comparison, see 'edge-gym list suites', or the path of one")
+    add("--also", metavar="NAMES", help="policies to compare too, in the cells of the suite whose task they decide")
+    add("--task", help="default: routing")
     add("--scenario", metavar="NAMES", help="presets or files, with commas between them (default: the task's own)")
     add("--policies", metavar="NAMES", help="see 'edge-gym list policies' (default: a few of each task)")
-    add("--episodes", default="20", metavar="N", help="worlds for each policy and scenario (default 20)")
-    add("--seed", default="1000", metavar="N", help="of the first world; the next has the next number (default 1000)")
+    add("--episodes", metavar="N", help="worlds for each policy and scenario (default 20, or what the suite says)")
+    add("--seed", metavar="N", help="of the first world; the next has the next number (default 1000)")
     add("--out", metavar="FOLDER", help="write results there (default: only print them)")
     add("--resume", action="store_true", help="go on with the unfinished run in --out")
     add("--overwrite", action="store_true", help="replace the older run in --out")
     add("--workers", metavar="N", help="processes (default: one for each core)")
+    add("--engine", default="processes", metavar="NAME", help="processes (default), or ray; needs the extra 'ray'")
+    add("--address", metavar="ADDRESS", help="of a running Ray cluster (default: one is started here)")
+    add("--shard-timeout", metavar="S", help="seconds after which a worker is taken for hung (default: 4 hours)")
     add("--batch-size", default="64", metavar="N", help="worlds at the same time in a process; fewer save memory")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the scenario, as in --set load=0.9")
     add("--trace", metavar="FILE", help="requests from a trace file; see docs/data.md")
@@ -160,6 +166,17 @@ def _bench_parser(subs: Any) -> Parser:
     llm.add_argument("--llm-calls", metavar="N", help="at most so many requests to the model in an episode")
     llm.add_argument("--allow-unpriced", action="store_true", help="ask although the price is not known")
     parser.set_defaults(command=_bench)
+    return parser
+
+
+def _report_parser(subs: Any) -> Parser:
+    parser = subs.add_parser("report", help="make an offline page, Markdown or CSV of the results in a folder")
+    parser.add_argument("run", metavar="FOLDER", help="of a finished run of edge-gym bench --out")
+    parser.add_argument("--out", metavar="FILE", help="default: report.html, report.md or leaderboard.csv in FOLDER")
+    parser.add_argument("--format", metavar="NAME", help="html, md or csv (default: as --out ends, else html)")
+    again = "episodes of each policy and scenario to play again, for time series and regret (default 5; 0: none)"
+    parser.add_argument("--recordings", default="5", metavar="N", help=again)
+    parser.set_defaults(command=_report)
     return parser
 
 
@@ -224,7 +241,7 @@ def _list_parser(subs: Any) -> Parser:
 
 
 def _show_parser(subs: Any) -> Parser:
-    parser = subs.add_parser("show", help="print a scenario in full, to save, edit and use as a file")
+    parser = subs.add_parser("show", help="print a scenario or a suite in full, to save, edit and use as a file")
     parser.add_argument("scenario", metavar="SCENARIO")
     parser.add_argument("--task", default="routing", help="default: routing")
     parser.add_argument("--format", default="yaml", help="yaml (default) or json")
@@ -295,6 +312,12 @@ def _bench(options: argparse.Namespace) -> int:
     return bench(options)
 
 
+def _report(options: argparse.Namespace) -> int:
+    from edge_gym.cli.report import report
+
+    return report(options)
+
+
 def _replay(options: argparse.Namespace) -> int:
     from edge_gym.cli.replay import replay
 
@@ -318,11 +341,16 @@ def _list(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     from edge_gym.cli.bench import parse_settings
+    from edge_gym.evaluation.suites import suite_names, suite_text
     from edge_gym.scenario.io import dumps
     from edge_gym.scenario.presets import resolve
     from edge_gym.tasks import get_task
 
-    scenario = resolve(options.scenario, get_task(options.task).worlds, **parse_settings(options.set))
+    task = get_task(options.task)
+    if options.scenario in suite_names():
+        print(suite_text(options.scenario), end="")
+        return 0
+    scenario = resolve(options.scenario, task.worlds, **parse_settings(options.set))
     print(dumps(scenario, options.format), end="")
     return 0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_gym.bounds import BOUNDS, load_bound
 from edge_gym.cli import listing
+from edge_gym.evaluation.suites import load_suite, suite_names
 from edge_gym.plugins import load_plugins, origin
 from edge_gym.policy import POLICIES, is_privileged, policy_names
 from edge_gym.scenario.presets import PRESETS, scenario_names
@@ -26,6 +27,7 @@ def print_list(what: str | None) -> None:
         "tasks": lambda: _table("Tasks", _tasks()),
         "scenarios": lambda: _table("Scenarios", _scenarios()),
         "policies": lambda: _table("Policies", _policies()),
+        "suites": lambda: _table("Suites", _suites()),
         "devices": listing.device_table,
         "models": listing.model_table,
         "services": listing.service_table,
@@ -33,7 +35,7 @@ def print_list(what: str | None) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 160)
-    for name in ("tasks", "scenarios", "policies") if what is None else (what,):
+    for name in ("tasks", "scenarios", "policies", "suites") if what is None else (what,):
         console.print(tables[name]())
     if what is None:
         console.print("Also: edge-gym list devices, models, services", markup=False)
@@ -62,6 +64,11 @@ def _tasks() -> Iterator[tuple[str, str]]:
 def _scenarios() -> Iterator[tuple[str, str]]:
     for name in scenario_names():
         yield name, _summary(PRESETS[name]) + _from("scenario", name)
+
+
+def _suites() -> Iterator[tuple[str, str]]:
+    for name in suite_names():
+        yield name, load_suite(name).description
 
 
 def _policies() -> Iterator[tuple[str, str]]:

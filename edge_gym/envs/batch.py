@@ -31,7 +31,7 @@ class Event(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a step returns; every array is fresh, B rows."""
+    """What a step returns; every array is fresh. B rows, one for each world (or for each site of each world)."""
 
     obs: np.ndarray  # (B, N + 1, F) float32
     mask: np.ndarray  # (B, A) bool
@@ -49,6 +49,7 @@ class Batch:
     Attributes:
         world: The scenario made ready to run.
         n_worlds: B.
+        n_rows: Rows of observations, masks and outcomes: B, or as many for each world as there are who decide.
         task: What is decided.
         noop: The action that changes nothing.
         state: The tables; copying them clones the worlds.
@@ -62,8 +63,9 @@ class Batch:
         self.task = get_task(task) if isinstance(task, str) else task
         n_nodes, n_models = world.n_nodes, len(world.model_names)
         self.noop = self.task.noop(n_nodes, n_models)
-        self.state: State = world.allocate(n_worlds, self.task.control)
-        self.mask = np.zeros((n_worlds, self.task.n_actions(n_nodes, n_models)), bool)
+        self.state: State = self._allocate()
+        self.n_rows = self._count_rows()
+        self.mask = np.zeros((self.n_rows, self.task.n_actions(n_nodes, n_models)), bool)
         self.mask[:, self.noop] = True
         self.order = np.zeros(n_worlds, ORDER)
         self.order["asks"] = self.task.asks
@@ -74,6 +76,12 @@ class Batch:
         self._servers = np.zeros(n_models, np.int64)
         if self.task.asks:
             self._come = room_for(int(world.params.agency[0]["most_agents"]), n_nodes, n_models)
+
+    def _allocate(self) -> State:
+        return self.world.allocate(self.n_worlds, self.task.control)
+
+    def _count_rows(self) -> int:
+        return self.n_worlds
 
     @property
     def roots(self) -> np.ndarray:
@@ -87,7 +95,7 @@ class Batch:
 
     def empty_obs(self) -> np.ndarray:
         """A fresh observation array (B, N + 1, F)."""
-        return np.empty((self.n_worlds, self.world.n_nodes + 1, len(self.task.columns)), np.float32)
+        return np.empty((self.n_rows, self.world.n_nodes + 1, len(self.task.columns)), np.float32)
 
     def reset(self, which: np.ndarray, obs: np.ndarray) -> np.ndarray:
         """Begin the episodes given by `roots` and `episodes` in the rows where `which` is true.
@@ -116,7 +124,7 @@ class Batch:
             obs: Where to write the observations; a fresh array by default.
         """
         obs = self.empty_obs() if obs is None else obs
-        self.order["action"] = actions
+        self.set_actions(actions)
         self.order["todo"] = np.where(skip, step.SKIP, step.STEP)
         self.state.world["log_count"][skip] = 0
         self.state.world["news_count"][skip] = 0
@@ -132,6 +140,10 @@ class Batch:
             done=out["done"] == 1,
         )
 
+    def set_actions(self, actions: np.ndarray) -> None:
+        """What the next step does: (B,) integers, legal choices."""
+        self.order["action"] = actions
+
     def run(self, obs: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Carry out `order`; for views that need no more than that.
 
@@ -139,7 +151,7 @@ class Batch:
             obs: (B, N + 1, F) float32, written where a row is not skipped.
             out: (B,) OUTCOME to write to; fresh by default.
         """
-        out = np.zeros(self.n_worlds, OUTCOME) if out is None else out
+        out = np.zeros(self.n_rows, OUTCOME) if out is None else out
         params, state, order, last = self.world.params, self.state, self.order, self.n_worlds
         if self.task.control:
             scratch = self._look, self._legal, self._times, self._servers

@@ -56,12 +56,13 @@ class EdgeVectorEnv(VectorEnv):
         self.illegal = check_choice("illegal", illegal, ("raise", "decline"))
         self.render_mode = check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.task, self.world = resolve_task(task, scenario, overrides)
-        self.num_envs = int(num_envs)
+        self.batch = self._make_batch(int(num_envs))
+        self.num_envs = self.batch.n_rows
+        self._per_world = self.num_envs // self.batch.n_worlds
         self.single_observation_space = self.task.observation_space(self.world.n_nodes)
         self.single_action_space = self.task.action_space(self.world.n_nodes, len(self.world.model_names))
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self.batch = Batch(self.world, self.num_envs, self.task)
         self.copy = copy
         self._mode = mode
         self._buffers = [] if copy else [self.batch.empty_obs(), self.batch.empty_obs()]
@@ -86,13 +87,14 @@ class EdgeVectorEnv(VectorEnv):
         """
         self._refuse_closed()
         which = check_reset_options(options, self.num_envs, self._begun)
-        self._plant(seed, which)
+        worlds = self._worlds(which)
+        self._plant(seed, worlds)
         obs = self.next_obs()
-        out = self.batch.reset(which, obs)
+        out = self.batch.reset(worlds, obs)
         if not which.all():
-            self.batch.observe(~which, obs)
-            world = self.batch.state.world
-            out["time_s"], out["seed"] = self.batch.time_s, world["seed"]
+            self.batch.observe(~worlds, obs)
+            world, rows = self.batch.state.world, self._per_world
+            out["time_s"], out["seed"] = self.batch.time_s.repeat(rows), world["seed"].repeat(rows)
         self._begun |= which
         self._done &= ~which
         return obs, self._info(terms_of(out), out["dt_s"], out["time_s"], out["seed"], self._all)
@@ -114,7 +116,7 @@ class EdgeVectorEnv(VectorEnv):
         """
         choices, invalid = self.check_actions(actions)
         over = self._done
-        out = self.batch.step(choices, over, self.next_obs())
+        out = self.batch.step(choices, self._worlds(over), self.next_obs())
         extra: dict[str, Any] = {}
         time_s, seed = out.time_s, out.seed
         begins = over
@@ -124,8 +126,8 @@ class EdgeVectorEnv(VectorEnv):
             begins = out.done
             self._done = np.zeros(self.num_envs, bool)
         if begins.any():
-            self.batch.episodes[begins] += 1
-            begun = self.batch.reset(begins, out.obs)
+            self.batch.episodes[self._worlds(begins)] += 1
+            begun = self.batch.reset(self._worlds(begins), out.obs)
             time_s, seed = np.where(begins, begun["time_s"], time_s), np.where(begins, begun["seed"], seed)
         info = self._info(out.terms, out.dt_s, time_s, seed, self._all) | extra
         if self.illegal == "decline":
@@ -207,7 +209,7 @@ class EdgeVectorEnv(VectorEnv):
         if self.render_mode is None:
             return None
         draw = text_frame if self.render_mode == "ansi" else frame
-        return tuple(draw(self.world, self.batch.state, b) for b in range(self.num_envs))
+        return tuple(draw(self.world, self.batch.state, b) for b in range(self.batch.n_worlds))
 
     def close_extras(self, **kwargs: Any) -> None:
         """Nothing is held open."""
@@ -216,22 +218,29 @@ class EdgeVectorEnv(VectorEnv):
         if self.closed:
             raise ClosedEnv("this environment was closed; make a new one")
 
+    def _make_batch(self, n_worlds: int) -> Batch:
+        return Batch(self.world, n_worlds, self.task)
+
+    def _worlds(self, rows: np.ndarray) -> np.ndarray:
+        """The worlds of the rows in a (num_envs,) mask: those of a world go together."""
+        return rows[:: self._per_world]
+
     def _plant(self, seed: int | list[int | None] | None, which: np.ndarray) -> None:
-        """Give each row that begins its seed, or let it go on to its next episode."""
+        """Give each world that begins its seed, or let it go on to its next episode."""
         batch = self.batch
-        seeds: list[int | None] = [None] * self.num_envs
+        seeds: list[int | None] = [None] * batch.n_worlds
         if isinstance(seed, list | tuple) or (isinstance(seed, np.ndarray) and seed.ndim):
-            if len(seed) != self.num_envs:
-                raise EdgeGymInputError("seed", seed, f"a list of {self.num_envs} seeds, an int, or None", "reset")
+            if len(seed) != batch.n_worlds:
+                raise EdgeGymInputError("seed", seed, f"a list of {batch.n_worlds} seeds, an int, or None", "reset")
             seeds = [None if s is None else check_seed(s) for s in seed]
         elif seed is not None:
             super().reset(seed=check_seed(seed))
-            children = np.random.SeedSequence(check_seed(seed)).spawn(self.num_envs)
+            children = np.random.SeedSequence(check_seed(seed)).spawn(batch.n_worlds)
             seeds = [int(child.generate_state(1, np.uint64)[0] >> 1) for child in children]
         for b in np.flatnonzero(which):
             if seeds[b] is not None:
                 batch.roots[b], batch.episodes[b] = seeds[b], 0
-            elif self._begun[b]:
+            elif self._begun[b * self._per_world]:
                 batch.episodes[b] += 1
             else:
                 batch.roots[b], batch.episodes[b] = self._fresh(), 0
@@ -272,6 +281,7 @@ class EdgeVectorEnv(VectorEnv):
         found = np.empty(self.num_envs, object)
         found.fill(())
         for b in np.flatnonzero(self.batch.state.world["news_count"]).tolist():
-            if rows[b]:
-                found[b] = self.batch.events(b)
+            for k in range(b * self._per_world, (b + 1) * self._per_world):
+                if rows[k]:
+                    found[k] = self.batch.events(b)
         return found

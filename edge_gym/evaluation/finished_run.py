@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from edge_gym.scenario.io import fingerprint, loads
 
 MAX_EPISODES_BYTES = 2**30
 MAX_LINE = 2**16
+LARGEST = sys.float_info.max
 TEXT, NUMBER, TRUTH = (str, "a text"), (int, "a whole number"), (bool, "true or false")
 TYPES = {"task": TEXT, "scenario": TEXT, "scenario_fingerprint": TEXT, "policy": TEXT, "seed": NUMBER, "bound": TRUTH}
 
@@ -162,7 +163,7 @@ def _check_row(row: Any, where: str) -> dict[str, Any]:
             raise EdgeGymInputError(key, row.get(key, MISSING), allowed, where)
     check_seed(row["seed"])
     for name, value in row.items():
-        number = isinstance(value, int | float) and math.isfinite(value)
+        number = isinstance(value, int | float) and -LARGEST <= value <= LARGEST  # NaN is neither
         if name not in KEYS and not (value is None or number):
             raise EdgeGymInputError(show(name), value, "a number or null", where)
     return row

@@ -1,9 +1,8 @@
-"""The summary for people: a rich table for the terminal and one self-contained HTML page."""
+"""The summary for people in a terminal; `edge_gym.report` makes pages and files of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from html import escape
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_gym.errors import printable
@@ -79,23 +78,27 @@ def leaderboard(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[str], li
     Returns:
         Title, headings and cells for each scenario. A cell with an interval has it on a second line.
     """
+    found = []
+    for task, scenario in dict.fromkeys((row["task"], row["scenario"]) for row in rows):
+        columns = shown_columns([row for row in rows if row["task"] == task])
+        own = [row for row in rows if (row["task"], row["scenario"]) == (task, scenario)]
+        own.sort(key=rank)
+        cells = [[display_name(row), *(cell(c, row["metrics"].get(c.metric)) for c in columns)] for row in own]
+        found.append((f"{task} / {scenario}", ["policy", *(c.heading for c in columns)], cells))
+    return found
+
+
+def shown_columns(rows: Sequence[dict[str, Any]]) -> list[Column]:
+    """The columns that say something about these summary rows of one task."""
     with_agents = any(AGENTS in row["metrics"] for row in rows)
-    columns = [
+    return [
         c
         for c in COLUMNS
         if c.agents in (None, with_agents) and any(_is_shown(c, row["metrics"].get(c.metric)) for row in rows)
     ]
-    headings = ["policy", *(c.heading for c in columns)]
-    found = []
-    for scenario in dict.fromkeys(row["scenario"] for row in rows):
-        own = [row for row in rows if row["scenario"] == scenario]
-        own.sort(key=_rank)
-        cells = [[_name(row), *(_cell(c, row["metrics"].get(c.metric)) for c in columns)] for row in own]
-        found.append((f"{own[0]['task']} / {scenario}", headings, cells))
-    return found
 
 
-def _rank(row: dict[str, Any]) -> float:
+def rank(row: dict[str, Any]) -> float:
     """Mean latency; with agents, which cost money too, what the scenario's weights make of both."""
     metrics = row["metrics"]
     if AGENTS in metrics and metrics["return"]["mean"] is not None:
@@ -104,10 +107,16 @@ def _rank(row: dict[str, Any]) -> float:
 
 
 def rich_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """The leaderboards of all scenarios in one rich table."""
+    """The leaderboards of all scenarios in one rich table; those of several tasks below each other."""
     from rich.table import Table
     from rich.text import Text
 
+    tasks = dict.fromkeys(row["task"] for row in rows)
+    if len(tasks) > 1:  # each task has its own columns
+        grid = Table.grid()
+        for task in tasks:
+            grid.add_row(rich_table([row for row in rows if row["task"] == task]))
+        return grid
     boards = leaderboard(rows)
     table = Table(title=boards[0][0] if len(boards) == 1 else None, caption=EXPLANATION, caption_justify="left")
     if len(boards) > 1:
@@ -139,61 +148,17 @@ def print_leaderboard(console: Console, rows: Sequence[dict[str, Any]]) -> None:
     console.print(EXPLANATION, markup=False)
 
 
-def html_page(rows: Sequence[dict[str, Any]], notes: Iterable[tuple[str, str]]) -> str:
-    """One page that needs nothing else: no script, no font, no request to anywhere.
-
-    Args:
-        rows: Summary rows.
-        notes: Labelled lines about the run.
-    """
-    parts = [_board_html(*board) for board in leaderboard(rows)]
-    about = "".join(f"<tr><th>{escape(label)}</th><td>{escape(printable(text))}</td></tr>" for label, text in notes)
-    return PAGE.format(boards="\n".join(parts), explanation=escape(EXPLANATION), about=about)
-
-
-PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width">
-<title>edge_gym results</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}
-div {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; margin: 1rem 0; }}
-th, td {{ border-bottom: 1px solid #ccc; padding: .3rem .8rem; text-align: right; vertical-align: top; }}
-th:first-child, td:first-child, .about td {{ text-align: left; }}
-small {{ color: #666; white-space: nowrap; }}
-</style></head><body>
-<h1>edge_gym results</h1>
-{boards}
-<p>{explanation}</p>
-<h2>About this run</h2>
-<div><table class="about">{about}</table></div>
-</body></html>
-"""
-
-
-def _board_html(title: str, headings: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
-    body = "\n".join(f"<tr>{''.join(map(_cell_html, line))}</tr>" for line in cells)
-    return f"<h2>{escape(title)}</h2>\n<div><table><tr>{head}</tr>\n{body}</table></div>"
-
-
-def _cell_html(cell: str) -> str:
-    value, _, interval = cell.partition("\n")
-    small = f"<br><small>{escape(interval)}</small>" if interval else ""
-    return f"<td>{escape(value)}{small}</td>"
-
-
 def _is_shown(column: Column, entry: dict[str, float | None] | None) -> bool:
     return entry is not None and (not column.if_any or bool(entry["mean"]))
 
 
-def _name(row: dict[str, Any]) -> str:
+def display_name(row: dict[str, Any]) -> str:
+    """Name of a row's policy, marked if it is privileged or a bound."""
     return printable(row["policy"], 60) + (BOUND if row["bound"] else MARK if row["privileged"] else "")
 
 
-def _cell(column: Column, entry: dict[str, float | None] | None) -> str:
+def cell(column: Column, entry: dict[str, float | None] | None) -> str:
+    """Text of a cell; an interval stands on a second line."""
     if entry is None or entry["mean"] is None:
         return "-"
     text = column.show(entry["mean"])

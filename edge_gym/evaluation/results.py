@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_gym.evaluation.aggregate import aggregate
+from edge_gym.evaluation.compare import compare
 from edge_gym.evaluation.metrics import METRICS
 from edge_gym.evaluation.stats import Interval, mean_interval, ratio_interval
 
@@ -27,15 +29,66 @@ class Results:
         rows: One dict for each scenario, policy and seed, in that order: `KEYS`, then `edge_gym.metrics.METRICS`,
             then what the policy counted itself.
         timing: One dict for each shard of the work: wall-clock figures, which no second run will repeat.
+        failures: One dict for each shard that failed: task, scenario, policy, first seed, episodes, attempts, reason.
+            A policy of which one failed is not scored in that scenario.
+        trainings: For policies that were trained, the recipe and the seed of the training.
     """
 
     rows: list[dict[str, Any]]
     timing: list[dict[str, Any]]
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    trainings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def summary(self) -> dict[str, list[dict[str, Any]]]:
-        """Mean and 95 % paired bootstrap interval of every metric, one row for each scenario and policy."""
-        scenarios = dict.fromkeys(row["scenario"] for row in self.rows)
-        return {"rows": [row for name in scenarios for row in self._scenario(name)]}
+        """What follows from the rows alone; nothing in it depends on the wall clock.
+
+        Returns:
+            `rows`, mean and 95 % paired bootstrap interval of every metric, one for each scenario and policy;
+            `comparisons`, one for each scenario, with each policy against the best (`edge_gym.evaluation.compare`);
+            `aggregates`, one for each task, over its scenarios (`edge_gym.evaluation.aggregate`); and `failures`.
+        """
+        cells = self._cells()
+        return {
+            "rows": self._summary_rows(),
+            "comparisons": self.comparisons(),
+            "aggregates": aggregate(list(cells.values())),
+            "failures": self.failures,
+        }
+
+    @property
+    def scored(self) -> bool:
+        """Whether any policy was scored at all."""
+        return bool(self._cells())
+
+    def comparisons(self) -> list[dict[str, Any]]:
+        """Each policy against the best, one for each scenario (`edge_gym.evaluation.compare.compare`)."""
+        return [compare(rows, self.trainings) for rows in self._cells().values()]
+
+    def table_rows(self) -> list[dict[str, Any]]:
+        """The rows of the summary for people: with the wall-clock microseconds of a decision, `decision_us`."""
+        rows = self._summary_rows()
+        for row in rows:
+            mean = self.decision_us(row["task"], row["scenario"], row["policy"])
+            row["metrics"]["decision_us"] = {"mean": mean, "lo": None, "hi": None}
+        return rows
+
+    def decision_us(self, task: str, scenario: str, policy: str) -> float | None:
+        """Wall-clock microseconds in the policy for each decision it made; None if it made none."""
+        own = [t for t in self.timing if (t["task"], t["scenario"], t["policy"]) == (task, scenario, policy)]
+        decisions = sum(t["decisions"] for t in own)
+        return 1e6 * sum(t["decide_s"] for t in own) / decisions if decisions else None
+
+    def _summary_rows(self) -> list[dict[str, Any]]:
+        return [row for rows in self._cells().values() for row in self._scenario(rows)]
+
+    def _cells(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """Rows by task and scenario, without the policies that failed there."""
+        failed = {(one["task"], one["scenario"], one["policy"]) for one in self.failures}
+        found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for row in self.rows:
+            if (row["task"], row["scenario"], row["policy"]) not in failed:
+                found.setdefault((row["task"], row["scenario"]), []).append(row)
+        return found
 
     def __str__(self) -> str:
         """The table as plain text, wide enough for every column."""
@@ -46,18 +99,17 @@ class Results:
         from edge_gym.evaluation.report import print_leaderboard
 
         out = io.StringIO()
-        print_leaderboard(Console(file=out, width=140), self.summary()["rows"])
+        print_leaderboard(Console(file=out, width=140), self.table_rows())
         return out.getvalue()
 
     def table(self) -> Table:
         """The summary as a rich table for people."""
         from edge_gym.evaluation.report import rich_table
 
-        return rich_table(self.summary()["rows"])
+        return rich_table(self.table_rows())
 
-    def _scenario(self, scenario: str) -> list[dict[str, Any]]:
-        """Summary rows of one scenario."""
-        rows = [row for row in self.rows if row["scenario"] == scenario]
+    def _scenario(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Summary rows of one scenario of a task."""
         first = {row["policy"]: row for row in reversed(rows)}
         policies = list(dict.fromkeys(row["policy"] for row in rows))
         by_policy = [[row for row in rows if row["policy"] == policy] for policy in policies]
@@ -71,18 +123,11 @@ class Results:
                 (found[name],) = _means(np.array([[row[name] for row in own]], float))
         for found, entry in zip(metrics, _ratios(policies, by_policy), strict=False):
             found[RATIO] = entry
-        for policy, found in zip(policies, metrics, strict=True):
-            found["decision_us"] = {"mean": self._decision_us(scenario, policy), "lo": None, "hi": None}
         same = ("task", "scenario", "policy", "privileged", "bound")
         return [
             {**{key: first[policy][key] for key in same}, "metrics": found}
             for policy, found in zip(policies, metrics, strict=True)
         ]
-
-    def _decision_us(self, scenario: str, policy: str) -> float | None:
-        own = [t for t in self.timing if (t["scenario"], t["policy"]) == (scenario, policy)]
-        decisions = sum(t["decisions"] for t in own)
-        return 1e6 * sum(t["decide_s"] for t in own) / decisions if decisions else None
 
 
 def _means(table: np.ndarray) -> list[dict[str, float | None]]:

@@ -20,7 +20,7 @@ class RunFolder(ClaimedFolder):
     """Where an evaluation keeps its results; arguments as for `ClaimedFolder`."""
 
     KIND = "evaluation"
-    PRODUCTS = ("episodes.jsonl", "summary.json", "timing.json", "report.html")
+    PRODUCTS = ("episodes.jsonl", "summary.json", "timing.json", "report.html", "report.md", "leaderboard.csv")
     FOLDERS = ("shards",)
 
     @property
@@ -43,12 +43,15 @@ class RunFolder(ClaimedFolder):
         atomic_write(self.shards / f"{key}.time.json", to_json(timing))
         atomic_write(self.shards / f"{key}.jsonl", to_lines(rows))
 
-    def write_results(self, results: Results, page: str) -> None:
-        """Write what people and programs read, from all shards."""
+    def write_results(self, results: Results) -> None:
+        """Write what programs read, from all shards; `edge_gym.report` makes pages for people of it."""
         atomic_write(self.path / "episodes.jsonl", to_lines(results.rows))
-        atomic_write(self.path / "timing.json", json.dumps({"rows": results.timing}, indent=1) + "\n")
+        cells = dict.fromkeys((one["task"], one["scenario"], one["policy"]) for one in results.timing)
+        keys = ("task", "scenario", "policy", "decision_us")
+        times = [dict(zip(keys, (*cell, results.decision_us(*cell)), strict=True)) for cell in cells]
+        timing = {"rows": results.timing, "decision_us": times}
+        atomic_write(self.path / "timing.json", json.dumps(timing, indent=1) + "\n")
         atomic_write(self.path / "summary.json", json.dumps(results.summary(), indent=1, allow_nan=False) + "\n")
-        atomic_write(self.path / "report.html", page)
 
 
 def to_json(value: Any) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from edge_gym.envs.common import check_seed, resolve_task
 from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable
 from edge_gym.evaluation.metrics import METRICS, check_episode, episode_metrics
 from edge_gym.evaluation.rollout import roll_out
+from edge_gym.evaluation.splits import check_unseen
 from edge_gym.plugins import load_plugins
 from edge_gym.policy import POLICIES, Policy, is_privileged, make_policy, task_of
 from edge_gym.scenario import Scenario
@@ -46,6 +47,7 @@ class Shard:
             "bound" if it is no policy but a bound.
         seeds: Seeds of the worlds.
         batch_size: How many worlds run at the same time.
+        training: If it was trained: the recipe and the seed of the training; else None.
     """
 
     task: str
@@ -60,6 +62,7 @@ class Shard:
     decides: str
     seeds: tuple[int, ...]
     batch_size: int
+    training: Mapping[str, Any] | None = None
 
     @property
     def bound(self) -> bool:
@@ -95,7 +98,9 @@ def plan(
     entries = [_entry(policy, task) for policy in ([policies] if _is_one(policies) else policies)]
     if not entries:
         raise EdgeGymInputError("policies", entries, "at least one policy")
-    _check_unique("policies", [name for name, *_ in entries])
+    _check_unique("policies", [entry.name for entry in entries])
+    for entry in entries:
+        check_unseen(entry.name, entry.trained_on, worlds)
     variant = None if get_task(task).decides == task else get_task(task)
     chunks = [worlds[first : first + SHARD] for first in range(0, len(worlds), SHARD)]
     return [
@@ -104,17 +109,18 @@ def plan(
             variant=variant,
             scenario=one,
             fingerprint=digest,
-            policy=name,
-            target=target,
-            given=policy,
-            privileged=privileged,
-            identity=identity,
-            decides=decides,
+            policy=entry.name,
+            target=entry.target,
+            given=entry.given,
+            privileged=entry.privileged,
+            identity=entry.identity,
+            decides=entry.decides,
             seeds=chunk,
             batch_size=int(batch_size),
+            training=entry.training,
         )
         for one, digest in [(one, fingerprint(one)) for one in scenarios]
-        for name, target, policy, privileged, decides, identity in entries
+        for entry in entries
         for chunk in chunks
     ]
 
@@ -229,23 +235,35 @@ def check_sendable(shards: list[Shard]) -> None:
             raise EdgeGymInputError("policies", shard.policy, allowed, hint=str(error)) from None
 
 
-def _entry(policy: Any, task: str) -> tuple[str, Any, Policy | None, bool, str, Any]:
-    """Name, registry target, the object if one was given, whether it is privileged, what it decides, its identity."""
+class _Entry(NamedTuple):
+    """A policy or a bound that is to be run; what the attributes mean is said at `Shard`."""
+
+    name: str
+    target: Any
+    given: Policy | None
+    privileged: bool
+    decides: str
+    identity: Any = None
+    trained_on: Any = None
+    training: Any = None
+
+
+def _entry(policy: Any, task: str) -> _Entry:
     if isinstance(policy, str) and policy.partition(":")[0] not in {*POLICIES, *BOUNDS}:
         load_plugins()
     if isinstance(policy, str) and policy in BOUNDS:
         load_bound(policy, BOUNDS[policy])
-        return policy, BOUNDS[policy], None, True, "bound", None
+        return _Entry(policy, BOUNDS[policy], None, True, "bound")
     if isinstance(policy, str):
-        made = _made(policy)
-        target = POLICIES.get(policy.partition(":")[0])
-        return policy, target, None, is_privileged(made), _decides(policy, made, task), getattr(made, "identity", None)
-    if isinstance(policy, type) or not isinstance(policy, Policy):
+        made, name, target, given = _made(policy), policy, POLICIES.get(policy.partition(":")[0]), None
+    elif isinstance(policy, type) or not isinstance(policy, Policy):
         raise EdgeGymInputError("policies", policy, "names or objects with the methods reset and act")
-    name = getattr(policy, "name", type(policy).__name__)
+    else:
+        made, name, target, given = policy, getattr(policy, "name", type(policy).__name__), None, policy
     if not isinstance(name, str) or not name:
         raise EdgeGymInputError("policies", policy, "policies whose name is a string")
-    return name, None, policy, is_privileged(policy), _decides(name, policy, task), getattr(policy, "identity", None)
+    known = (getattr(made, what, None) for what in ("identity", "trained_on", "training"))
+    return _Entry(name, target, given, is_privileged(made), _decides(name, made, task), *known)
 
 
 def _decides(name: str, policy: Policy, task: str) -> str:

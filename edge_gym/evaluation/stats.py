@@ -6,18 +6,22 @@ percentile intervals. A fixed generator seed makes every figure reproducible.
 
 References: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 16; Agarwal et al., Deep
 Reinforcement Learning at the Edge of the Statistical Precipice (NeurIPS 2021), for interquartile mean, stratified
-bootstrap, probability of improvement and performance profiles; Holm, Scand. J. Statist. 6 (1979) 65-70.
+bootstrap, probability of improvement, performance profiles and optimality gap; Holm, Scand. J. Statist. 6 (1979)
+65-70; Student, Biometrika 6 (1908) 1-25, for the paired test; Chow, Shao & Wang, Sample Size Calculations in Clinical
+Research (2003), chapter 3, for its power.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 RESAMPLES = 5_000
 SEED = 20_260_527  # of the resampling; any constant would do
+MOST_KEPT = 1_000  # seeds whose resamples are kept: 40 MB for 5,000 of them
 
 
 class Interval(NamedTuple):
@@ -31,10 +35,19 @@ class Interval(NamedTuple):
 def resample_weights(n_seeds: int, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
     """Shares (R, S) of each of S seeds in R bootstrap resamples.
 
-    How often each seed is drawn is multinomial, and means need nothing else, so no index array is built.
+    How often each seed is drawn is multinomial, and means need nothing else, so no index array is built. The array is
+    read only: a table asks for the same one again and again.
     """
+    drawn = _drawn if n_seeds <= MOST_KEPT else _drawn.__wrapped__
+    return drawn(n_seeds, resamples, seed)
+
+
+@lru_cache(maxsize=2)
+def _drawn(n_seeds: int, resamples: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return rng.multinomial(n_seeds, np.full(n_seeds, 1.0 / n_seeds), size=resamples) / n_seeds
+    found = rng.multinomial(n_seeds, np.full(n_seeds, 1.0 / n_seeds), size=resamples) / n_seeds
+    found.flags.writeable = False
+    return found
 
 
 def mean_interval(x: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:
@@ -137,6 +150,82 @@ def performance_profile(x: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return (_table(x)[:, :, None] <= np.asarray(thresholds, float)).mean(1)
 
 
+def optimality_gap(scores: np.ndarray, target: float = 1.0) -> float:
+    """How far scores fall short of a target in the mean, those above it counting as reaching it.
+
+    Args:
+        scores: Any shape; higher is better.
+        target: What is good enough, in the unit of the scores.
+    """
+    return float(np.maximum(target - np.asarray(scores, float), 0.0).mean())
+
+
+def paired_p_value(x: np.ndarray, reference: np.ndarray) -> float:
+    """Two-sided p-value of Student's paired test: how likely such a mean difference is between equals.
+
+    Args:
+        x: (S,) one value a seed, at least two.
+        reference: (S,) the same seeds.
+
+    Returns:
+        0 ... 1; 1 where the two are the same in every seed.
+    """
+    difference = np.asarray(x, float) - np.asarray(reference, float)
+    n, spread = len(difference), difference.std(ddof=1)
+    if spread == 0.0:
+        return 1.0 if difference[0] == 0.0 else 0.0
+    t = abs(difference.mean()) / (spread / np.sqrt(n))
+    return float(2.0 * _special().stdtr(n - 1, -t))
+
+
+def detectable_difference(
+    x: np.ndarray, reference: np.ndarray, power: float = 0.8, level: float = 0.05
+) -> float | None:
+    """The smallest relative difference of means that as many such paired seeds would show with a given power.
+
+    It is (t(1 - level / 2) + t(power)) s / sqrt(S) over the reference's mean, with s the standard deviation of the
+    paired differences and t the quantiles of Student's distribution with S - 1 degrees of freedom.
+
+    Args:
+        x: (S,) one value a seed.
+        reference: (S,) the same seeds.
+        power: Chance that the paired test finds it, between 0 and 1.
+        level: Of the two-sided test, between 0 and 1.
+
+    Returns:
+        >= 0; None from fewer than two seeds, or where the reference's mean is zero.
+    """
+    reference = np.asarray(reference, float)
+    n, mean = len(reference), abs(reference.mean())
+    if n < 2 or mean == 0.0:
+        return None
+    spread = (np.asarray(x, float) - reference).std(ddof=1)
+    quantiles = _special().stdtrit(n - 1, [1.0 - level / 2.0, power]).sum()
+    return float(quantiles * spread / np.sqrt(n) / mean)
+
+
+def crossed_ratio_interval(
+    x: np.ndarray, reference: np.ndarray, level: float = 0.95, resamples: int = RESAMPLES, seed: int = SEED
+) -> Interval:
+    """Ratio of means of several trainings to a reference; trainings and seeds are resampled, each for itself.
+
+    Args:
+        x: (T, S) one row a training, one column a seed.
+        reference: (S,) the same seeds, positive means.
+        level: Coverage, between 0 and 1.
+        resamples: R.
+        seed: Of the resampling.
+
+    Returns:
+        Three arrays without dimensions; no interval from a single training.
+    """
+    x, reference = _table(x), np.asarray(reference, float)
+    seeds = resample_weights(x.shape[1], resamples, seed)
+    trainings = resample_weights(x.shape[0], resamples, seed + 1)
+    drawn = np.einsum("rt,rt->r", trainings, seeds @ x.T) / (seeds @ reference)
+    return _percentile(np.asarray(x.mean() / reference.mean()), drawn, level, min(x.shape))
+
+
 def holm(p_values: np.ndarray) -> np.ndarray:
     """p-values adjusted for a family of comparisons by Holm's step-down method, (K,) -> (K,)."""
     p = np.asarray(p_values, float)
@@ -145,6 +234,12 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
     return adjusted
+
+
+def _special() -> Any:
+    from scipy import special  # late: it is heavy, and most of this module does without
+
+    return special
 
 
 def _table(x: np.ndarray) -> np.ndarray:

@@ -33,12 +33,33 @@ def score(params, row, out):
     out["energy"] = 0.0 - world["energy_j"]
     out["cost"] = 0.0 - world["cost_usd"]
     out["imbalance"] = 0.0 - world["imbalance_s"]
+    weigh(rules, out)
+    forget_accounts(world)
+
+
+@jit_row
+def weigh(rules, out):
+    """The reward is the weighted sum of the terms."""
     served = rules["weight_latency"] * out["latency"] + rules["weight_slo_miss"] * out["slo_miss"]
     served += rules["weight_drop"] * out["drop"] + rules["weight_stutter"] * out["stutter"]
     spent = rules["weight_energy"] * out["energy"] + rules["weight_cost"] * out["cost"]
     spread = rules["weight_imbalance"] * out["imbalance"] + rules["weight_migration"] * out["migration"]
     out["reward"] = served + spent + spread
-    forget_accounts(world)
+
+
+@jit_row
+def pay_nothing(out):
+    """The beginning of an episode has no reward."""
+    out["reward"] = 0.0
+    out["dt_s"] = 0.0
+    out["latency"] = 0.0
+    out["slo_miss"] = 0.0
+    out["drop"] = 0.0
+    out["stutter"] = 0.0
+    out["migration"] = 0.0
+    out["energy"] = 0.0
+    out["cost"] = 0.0
+    out["imbalance"] = 0.0
 
 
 @jit_row

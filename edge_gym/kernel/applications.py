@@ -11,6 +11,7 @@ from .agent_tables import ASKED, CHAIN, EMPTY, LIVING, PARKED, STAR, STILL
 from .agents import release, wait_at_agent
 from .migration import next_phase, refresh_app, refresh_phase, refuse_waiting, send_home, turn_away
 from .requests import take_row
+from .site_books import count_arrival
 from .tables import AGENT_REQUESTS, DROPPED, NEVER, NO_SUBJECT, NONE, REJECTED
 from .users import begin_way, walk
 from .workload import begin_job, draw, later
@@ -295,6 +296,8 @@ def request_arrives(params, row, p, now):
     draw_agent_request(params, row, g, j, i)
     agency["arrived"] += 1
     world["in_system"] += 1
+    if row.desk.shape[0] > 0:
+        count_arrival(row, j)
     schedule_request(params, row, p, now)
     agent = row.agent[g]
     if agent["state"] == LIVING:

@@ -84,7 +84,7 @@ class World:
             size=size,
             **build_agents(scenario, self.network, node, model, service, work_s),
         )
-        rows = node["limit"].sum() + _most_arrivals(rules[0], trace)
+        rows = node["limit"].sum() + most_arrivals(self.params, int(rules[0]["telemetry_age_ns"]))
         self.n_jobs = int(min(rows, scenario.n_requests or math.inf)) + 1
         apps = scenario.applications
         self.n_apps = apps.most if scenario.roles else 0
@@ -96,12 +96,21 @@ class World:
         """Copies of an environment share the world: it is read only."""
         return self
 
-    def allocate(self, n_worlds: int, control: bool = False) -> State:
+    @property
+    def n_sites(self) -> int:
+        """Where requests enter."""
+        return len(self.params.link)
+
+    def allocate(
+        self, n_worlds: int, control: bool = False, by_site: bool = False, waiting_s: float | None = None
+    ) -> State:
         """Zeroed state tables for `n_worlds` worlds of this scenario.
 
         Args:
             n_worlds: Number of worlds.
             control: For a controller of the fast path: room for calibration requests, and for many ends in one step.
+            by_site: For sites that decide for themselves.
+            waiting_s: With books of their own: how long requests may wait for a decision, seconds.
 
         Raises:
             EdgeGymInputError: They would need more than 64 GiB of address space.
@@ -109,9 +118,16 @@ class World:
         p = self.params
         slots = int(p.node["slots"].max())
         n_jobs = self.n_jobs + (self.n_nodes * self.scenario.control.max_probes if control else 0)
-        n_logs = (n_jobs + 1) * (2 if control else 1)
+        n_sites = self.n_sites if by_site else 0
+        n_books = 0 if waiting_s is None else n_sites
+        if waiting_s is not None:
+            most = self.scenario.n_requests or math.inf
+            n_jobs = int(min(n_jobs + most_arrivals(p, round(waiting_s * SECOND)), most + 1))
+        n_logs = (n_jobs + 1) * (2 if control or n_books else 1)
         jobs, nodes = n_jobs * tables.JOB.itemsize + n_logs * tables.LOG.itemsize, self.n_nodes * slots
-        size = n_worlds * (jobs + nodes * tables.SLOT.itemsize)
+        books = n_books * self.n_nodes * (tables.NODE.itemsize + len(p.model) * tables.PAIR.itemsize)
+        books += n_jobs * tables.JOB.itemsize if n_books else 0
+        size = n_worlds * (jobs + nodes * tables.SLOT.itemsize + books)
         if size > MAX_STATE_BYTES:
             what = "pool.queue_capacity (with n_nodes and num_envs)"
             allowed = f"small enough for {MAX_STATE_BYTES >> 30} GiB of tables"
@@ -120,7 +136,7 @@ class World:
         if self.n_apps:
             n_logs += max(n_jobs, _MIN_LOGS)
         sizes = self.n_nodes, len(p.model), n_jobs, slots, len(p.change), n_logs, self.n_apps, self.n_agents
-        return tables.allocate(n_worlds, *sizes)
+        return tables.allocate(n_worlds, *sizes, n_sites, n_books)
 
 
 def _node_table(scenario: Scenario) -> np.ndarray:
@@ -355,21 +371,21 @@ def _rules(scenario: Scenario, rate_per_s: float, trace: Trace | None) -> np.nda
     return table
 
 
-def _most_arrivals(rules: np.void, trace: Trace | None) -> int:
-    """How many requests may arrive within one telemetry age; of a Poisson process, but for a negligible chance."""
-    age_ns = int(rules["telemetry_age_ns"])
-    if age_ns == 0:
+def most_arrivals(params: Params, span_ns: int) -> int:
+    """How many requests may arrive within `span_ns`; of a Poisson process, but for a negligible chance."""
+    rules = params.rules[0]
+    if span_ns == 0:
         return 0
-    if trace is not None:
-        turns, rest_ns = divmod(age_ns, int(rules["trace_span_ns"]))
-        at = trace.time_ns * float(rules["trace_scale"])
+    if rules["arrival_kind"] == tables.TRACE_FILE:
+        turns, rest_ns = divmod(span_ns, int(rules["trace_span_ns"]))
+        at = params.trace["time_ns"] * float(rules["trace_scale"])
         twice = np.concatenate([at, at + float(rules["trace_span_ns"])])
         rounding_ns = 1000
         within = np.searchsorted(twice, at + rest_ns + rounding_ns, "right") - np.arange(len(at))
         return turns * len(at) + int(within.max())
     swing = float(rules["amplitude"]) if _ARRIVALS[rules["arrival_kind"]] == "diurnal" else 0.0
     peak_per_s = max(float(rules["rate_per_s"]) * (1.0 + swing), float(rules["burst_rate_per_s"]))
-    return int(2 * peak_per_s * age_ns / SECOND) + 64
+    return int(2 * peak_per_s * span_ns / SECOND) + 64
 
 
 def _regime_rules(rules: np.void, scenario: Scenario) -> None:

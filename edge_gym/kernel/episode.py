@@ -8,7 +8,8 @@ from .news import forget_news
 from .presence import join, leave
 from .regimes import begin_regimes, set_base_speed
 from .requests import give_up, report_first
-from .tables import AT_AGENT, DOWNLINK, NEVER, NONE, OPEN, SET_ALIVE, SET_SPEED, UNFINISHED, UPLINK
+from .site_books import open_desks
+from .tables import AT_AGENT, AT_SITE, DOWNLINK, NEVER, NONE, OPEN, SET_ALIVE, SET_SPEED, UNFINISHED, UPLINK
 from .workload import begin_arrivals, keep_keys
 
 
@@ -67,6 +68,8 @@ def begin(params, row, root, episode):
     for n in range(row.node.shape[0]):
         begin_node(params, row, n)
     begin_arrivals(params, row)
+    if row.desk.shape[0] > 0:
+        open_desks(row)
 
 
 @jit_row
@@ -128,7 +131,8 @@ def finish(params, row):
         report_first(params, row)
     for j in range(world["fresh"]):
         state = job[j]["state"]
-        if ((state >= UPLINK and state <= DOWNLINK) or state == AT_AGENT) and job[j]["probe"] == 0:
+        under_way = (state >= UPLINK and state <= DOWNLINK) or state in (AT_AGENT, AT_SITE)
+        if under_way and job[j]["probe"] == 0:
             world["dropped"] += 1
             give_up(params, row, j, UNFINISHED)
     world["done"] = 1

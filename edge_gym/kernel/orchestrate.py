@@ -3,7 +3,7 @@
 import math
 
 from ._jit import jit, jit_call, jit_row
-from .accounts import score
+from .accounts import pay_nothing, score
 from .agent_cost import home_cost
 from .agent_tables import ASK_MIGRATIONS, ASK_PLACEMENTS, ASK_REQUESTS, LIVING
 from .agents import book, may_live
@@ -14,6 +14,7 @@ from .migration import be_there, begin_move, begin_start, mend, park
 from .observe import observe
 from .observe_agents import observe_agents
 from .requests import apply_choice
+from .site_books import count_arrival
 from .step import BEGIN, LOOK, NOTHING, OVER, SKIP, STEP, SUBJECT, next_event, row_of, soonest
 from .tables import DROPPED, MIGRATION, NEVER, NO_SUBJECT, NONE, PLACEMENT, REJECTED, REQUEST, SECOND
 
@@ -59,21 +60,6 @@ def run_agents(params, state, order, first, last, obs, mask, out, look, legal, t
             out[b]["seed"] = world["seed"]
             out[b]["done"] = world["done"]
         observe_agents(params, row, obs[b], mask[b], times, come)
-
-
-@jit_row
-def pay_nothing(out):
-    """The beginning of an episode has no reward."""
-    out["reward"] = 0.0
-    out["dt_s"] = 0.0
-    out["latency"] = 0.0
-    out["slo_miss"] = 0.0
-    out["drop"] = 0.0
-    out["stutter"] = 0.0
-    out["migration"] = 0.0
-    out["energy"] = 0.0
-    out["cost"] = 0.0
-    out["imbalance"] = 0.0
 
 
 @jit_row
@@ -123,7 +109,11 @@ def run_world(params, row):
     if what == OVER:
         book(row)
         return True
-    if what != SUBJECT and what != NOTHING:
+    if what == SUBJECT:
+        j = world["subject"]
+        if row.desk.shape[0] > 0 and row.job[j]["retries"] == 0:
+            count_arrival(row, j)
+    elif what != NOTHING:
         agency_event(params, row, p)
     return False
 

@@ -5,6 +5,7 @@ from .guards import set_gate
 from .nodes import keep_spread, preload, refresh_due, send, settle
 from .requests import come_back
 from .router import forget_model
+from .site_books import renew_views
 from .tables import DOWNLINK, NEVER, NONE, OPEN, UPLINK
 from .telemetry import keep_figures
 from .workload import draw_bias
@@ -32,6 +33,8 @@ def join(params, row, n):
     preload(params, row, n)
     draw_bias(params, row, n)
     keep_figures(params, row, n)
+    if row.known.shape[0] > 0:
+        renew_views(params, row, n)
     row.world[0]["power_w"] += params.node[n]["idle_w"]
 
 

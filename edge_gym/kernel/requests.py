@@ -4,6 +4,7 @@ from ._jit import jit_row
 from .agents import note_delivery, wait_at_agent
 from .nodes import hold_model, nominal_work_s, release_model, send, to_ns
 from .observe import load_left_s, network_s
+from .site_books import count_delivery, count_loss, learn_at_site, strike_at_site
 from .tables import COMPLETED, DELIVERED, DROPPED, NO_SUBJECT, NONE, REJECTED, REQUEST, SECOND, UPLINK
 from .telemetry import book_dispatch, fluid_now, learn, log_end, slowdown, strike_out, wait_and_service
 from .workload import begin_job, draw_request, schedule_arrival
@@ -86,7 +87,14 @@ def apply_choice(params, row, choice):
 
 @jit_row
 def dispatch(params, row, n, j, detour_ns):
-    """Request `j` leaves its site for node `n` with a detour (0: none); the router notes what it expects."""
+    """Request `j` leaves its site for node `n` with a detour (0: none)."""
+    note_dispatch(params, row, n, j, detour_ns)
+    launch(params, row, n, j, row.world[0]["now_ns"], detour_ns)
+
+
+@jit_row
+def note_dispatch(params, row, n, j, detour_ns):
+    """The router notes that it sends request `j` to node `n`, and what it expects."""
     node, job, now = row.node[n], row.job[j], row.world[0]["now_ns"]
     m = job["model"]
     service, pair = params.service[n, m], row.pair[n, m]
@@ -97,7 +105,6 @@ def dispatch(params, row, n, j, detour_ns):
     job["expected_total_s"] = expected + detour_ns / SECOND
     job["dispatch_ns"] = now
     book_dispatch(params, row, n, j, own, now)
-    launch(params, row, n, j, now, detour_ns)
 
 
 @jit_row
@@ -134,6 +141,8 @@ def deliver(params, row, n, j):
         world["latency_total_ns"] += now - job[j]["arrive_ns"]
         world["slo_misses"] += 1 if now > job[j]["deadline_ns"] else 0
         world["stutters"] += 1 if job[j]["stutter"] != 0 else 0
+        if row.desk.shape[0] > 0:
+            count_delivery(row, j)
     age = params.rules[0]["telemetry_age_ns"]
     if age == 0:
         report(params, row, j)
@@ -164,6 +173,8 @@ def report(params, row, j):
     job, now = row.job[j], row.world[0]["now_ns"]
     learn(params, row, job["node"], j, now)
     strike_out(params, row, job["node"], j, now)
+    if row.known.shape[0] > 0:
+        learn_at_site(params, row, j)
     if job["probe"] == 0:
         late = 1 if job["finish_ns"] > job["deadline_ns"] else 0
         log_end(row, j, COMPLETED, job["finish_ns"] - job["arrive_ns"], late)
@@ -179,6 +190,8 @@ def come_back(params, row, n, j):
     row.node[n]["outstanding"] -= 1
     release_model(params, row, n, job[j]["model"])
     strike_out(params, row, n, j, world["now_ns"])
+    if row.known.shape[0] > 0:
+        strike_at_site(params, row, n, j)
     if job[j]["probe"] == 1:
         row.node[n]["probes"] -= 1
         free_job(row, j)
@@ -214,6 +227,8 @@ def give_up(params, row, j, outcome):
     world["in_system"] -= 1
     world["slo_misses"] += 1
     world["drops"] += 1
+    if row.desk.shape[0] > 0:
+        count_loss(row, j, latency - spent)
     job["finish_ns"] = now
     log_end(row, j, outcome, latency, 1)
     free_job(row, j)

@@ -256,7 +256,7 @@ def copy_change(row, trial):
 
 @jit_row
 def copy_row(row, trial):
-    """Copy everything of a world that is in use, but for its timeline and its log."""
+    """Copy everything of a world of requests that is in use, but for its timeline and its log."""
     trial.world[0] = row.world[0]
     for n in range(row.node.shape[0]):
         trial.due[n] = row.due[n]

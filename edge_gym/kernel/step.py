@@ -72,6 +72,11 @@ def row_of(state, b):
         state.app_due[b],
         state.agent[b],
         state.lodging[b],
+        state.desk[b],
+        state.panel[b],
+        state.known[b],
+        state.known_pair[b],
+        state.sheet[b],
     )
 
 

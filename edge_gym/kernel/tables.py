@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import agent_tables as at
+from . import site_tables as st
 
 NEVER = np.iinfo(np.int64).max
 NONE = -1
@@ -19,8 +20,8 @@ MIN_NEWS = 256  # rows for messages between two decisions; the newest of more ar
 NO_SUBJECT, REQUEST, PLACEMENT, MIGRATION = 0, 1, 2, 3
 # What became of a request.
 COMPLETED, REJECTED, DROPPED, UNFINISHED = 1, 2, 3, 4
-# Where a job is on its way. AT_AGENT: it waits for an agent that starts or moves.
-UPLINK, QUEUED, RUNNING, DOWNLINK, DELIVERED, AT_AGENT = 1, 2, 3, 4, 5, 6
+# Where a job is on its way. AT_AGENT: it waits for an agent that starts or moves; AT_SITE: for its site to decide.
+UPLINK, QUEUED, RUNNING, DOWNLINK, DELIVERED, AT_AGENT, AT_SITE = 1, 2, 3, 4, 5, 6, 7
 AGENT_REQUESTS = 1 << 40  # requests for agents are numbered from here on, the others from 0
 # What a timeline change sets.
 SET_SPEED, SET_ALIVE = 1, 2
@@ -520,6 +521,11 @@ class Row(NamedTuple):
     app_due: np.ndarray  # (P + 1,) i8
     agent: np.ndarray  # (P * A,) AGENT
     lodging: np.ndarray  # (N,) LODGING
+    desk: np.ndarray  # (S,) DESK; no row unless the sites decide
+    panel: np.ndarray  # (1,) PANEL; no row unless each site has books of its own, as all that follow
+    known: np.ndarray  # (S, N) NODE, the books of each site
+    known_pair: np.ndarray  # (S, N, M) PAIR
+    sheet: np.ndarray  # (J + 1,) JOB, as booked by the site of each; the last row is nobody
 
 
 class State(NamedTuple):
@@ -540,6 +546,11 @@ class State(NamedTuple):
     app_due: np.ndarray  # (B, P + 1) i8, next event of each application; the last is the arrival of the next one
     agent: np.ndarray  # (B, P * A) AGENT
     lodging: np.ndarray  # (B, N) LODGING
+    desk: np.ndarray  # (B, S) DESK; (B, 0) unless the sites decide
+    panel: np.ndarray  # (B, 1) PANEL; (B, 0) unless each site has books of its own, as all that follow
+    known: np.ndarray  # (B, S, N) NODE
+    known_pair: np.ndarray  # (B, S, N, M) PAIR
+    sheet: np.ndarray  # (B, J + 1) JOB
 
 
 def allocate(
@@ -552,9 +563,13 @@ def allocate(
     n_logs: int,
     n_apps: int = 0,
     n_agents: int = 0,
+    n_sites: int = 0,
+    n_books: int = 0,
 ) -> State:
-    """Zeroed state tables for `n_worlds` worlds; all sizes but those of applications and agents are >= 1."""
+    """Zeroed state tables for `n_worlds` worlds; sizes are >= 1 up to `n_logs`, then >= 0."""
     b, n, m, j = n_worlds, n_nodes, n_models, n_jobs
+    sheet = np.zeros((b, j + 1 if n_books else 0), JOB)
+    sheet["dispatch_ns"][:, -1:] = NEVER  # nobody's request is overdue
     return State(
         world=np.zeros(b, WORLD),
         due=np.full((b, n), NEVER, np.int64),
@@ -571,4 +586,9 @@ def allocate(
         app_due=np.full((b, n_apps + 1 if n_apps else 0), NEVER, np.int64),
         agent=np.zeros((b, n_agents), at.AGENT),
         lodging=np.zeros((b, n if n_apps else 0), at.LODGING),
+        desk=np.zeros((b, n_sites), st.DESK),
+        panel=np.zeros((b, 1 if n_books else 0), st.PANEL),
+        known=np.zeros((b, n_books, n), NODE),
+        known_pair=np.zeros((b, n_books, n, m), PAIR),
+        sheet=sheet,
     )

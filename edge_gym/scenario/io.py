@@ -50,19 +50,36 @@ def file_format(path: str | os.PathLike) -> str:
 
 def loads(text: str, format: str = "yaml", where: str = "text") -> Scenario:
     """Returns the scenario in a JSON or YAML text; `where` names it in messages."""
+    return build_strictly(Scenario, text, format, where, "a scenario", VERSION)
+
+
+def build_strictly(cls: type, text: str, format: str, where: str, what: str, version: int) -> Any:
+    """Returns the dataclass in a JSON or YAML text, whose fields say what they take (`edge_gym.fields`).
+
+    Args:
+        cls: The dataclass; one of its fields is `version`, that of the format.
+        text: The document.
+        format: "json" or "yaml".
+        where: Name of the file, for messages.
+        what: What the file should hold, for messages.
+        version: The supported one.
+
+    Raises:
+        EdgeGymInputError: One error, or `InputErrors` with all errors of the text; each says line and field.
+    """
     data, lines = parse(text, format, where) if text.strip() else (None, {})
-    needed = ", ".join(f"'{name}'" for name in ("version", *required_names(Scenario)))
+    needed = ", ".join(f"'{name}'" for name in dict.fromkeys(("version", *required_names(cls))))
     if data is None:
-        raise EdgeGymInputError("", MISSING, f"a scenario with {needed}", where, "the file is empty")
+        raise EdgeGymInputError("", MISSING, f"{what} with {needed}", where, "the file is empty")
     builder = _Builder(where, lines)
-    if isinstance(data, dict) and data.get("version", MISSING) != VERSION:
+    if isinstance(data, dict) and data.get("version", MISSING) != version:
         # another version may differ in everything, so further errors would only mislead
-        builder.report("version", data.get("version", MISSING), f"{VERSION}", "the supported version of the format")
-    result = FAILED if builder.errors else builder.build(Scenario, data, "")
+        builder.report("version", data.get("version", MISSING), f"{version}", "the supported version of the format")
+    result = FAILED if builder.errors else builder.build(cls, data, "")
     if builder.errors:
         errors = sorted(builder.errors, key=lambda error: builder.line(error.field))
         raise errors[0] if len(errors) == 1 else InputErrors(errors)
-    assert isinstance(result, Scenario)
+    assert isinstance(result, cls)
     return result
 
 

@@ -1,0 +1,119 @@
+"""Let one policy decide for every site of many worlds, each site for itself, or for all sites on central books.
+
+Each site has its own copy of the policy's memory: it is a row of the batch that the policy sees. On central books
+there is one copy for each world, as of a router that is asked about the requests of all sites one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge_gym.envs.links import log_links
+from edge_gym.envs.sites_batch import SitesBatch
+from edge_gym.errors import EdgeGymError, EdgeGymInputError
+from edge_gym.evaluation.metrics import Episode
+from edge_gym.evaluation.rollout import policy_seed
+from edge_gym.kernel.build import World
+from edge_gym.kernel.tables import LOG, TERMS
+from edge_gym.policy import Context, Policy, is_privileged, task_of
+
+
+def roll_out_sites(world: World, policy: Policy, name: str, seeds: Sequence[int], rules: np.ndarray) -> list[Episode]:
+    """Play one episode of `world` for each seed.
+
+    Args:
+        world: The scenario made ready to run.
+        policy: Who decides; one that routes requests, without privileges.
+        name: Its name, for its seed.
+        seeds: One for each episode.
+        rules: How the sites decide (`edge_gym.envs.sites_batch.site_rules`).
+
+    Returns:
+        Episodes in the order of the seeds, each with the counter `sites.refused`.
+
+    Raises:
+        EdgeGymInputError: The policy is privileged, or decides something else.
+        EdgeGymError: It chose what is not legal.
+    """
+    if is_privileged(policy) or task_of(policy, "routing") != "routing":
+        raise EdgeGymInputError("policy", name, "a policy that routes requests, without privileges")
+    play = _Play(world, policy, name, seeds, rules)
+    while not play.over.all():
+        play.step()
+    return play.episodes()
+
+
+class _Play:
+    """All episodes at once. A seat is a row that the policy sees: a site, or a world on central books."""
+
+    def __init__(self, world: World, policy: Policy, name: str, seeds: Sequence[int], rules: np.ndarray) -> None:
+        self.policy, self.name, self.world = policy, name, world
+        self.batch = SitesBatch(world, len(seeds), rules)
+        self.batch.roots[:] = np.array(seeds, np.uint64)
+        self.sites = self.batch.n_sites
+        self.per_seat = self.sites if rules["central"][0] else 1
+        self.over = np.zeros(len(seeds), bool)
+        self.terms, self.reward = np.zeros((len(seeds), len(TERMS))), np.zeros(len(seeds))
+        self.obs = np.zeros(self.batch.empty_obs().shape, np.float32)
+        self.batch.reset(~self.over, self.obs)
+        n_seats = self.batch.n_rows // self.per_seat
+        self.dt_s, self.begun = np.zeros(n_seats), np.ones(n_seats, bool)
+        self.rows, self.log = [np.zeros(0, np.int64)], [np.zeros(0, LOG)]
+        self.links = log_links(world) if getattr(policy, "wants_links", False) else None
+        policy.reset(n_seats, policy_seed(name, seeds))
+
+    def step(self) -> None:
+        """One step of every world that goes on."""
+        batch, asked = self.batch, self._asked()
+        mask = batch.mask[asked]
+        seats_of_world = len(asked) // batch.n_worlds
+        context = Context(
+            time_s=np.repeat(batch.time_s, seats_of_world),
+            dt_s=self.dt_s,
+            begun=self.begun,
+            active=batch.active[asked] & ~np.repeat(self.over, seats_of_world),
+            ended_row=self.rows[-1] // self.per_seat,
+            ended=self.log[-1],
+            n_models=len(self.world.params.model),
+            events=[batch.events(b) for b in range(batch.n_worlds) for _ in range(seats_of_world)],
+            links=self.links,
+        )
+        answer = np.asarray(self.policy.act(self.obs[asked], mask.copy(), context))
+        choices = np.where(context.active, answer, batch.noop).astype(np.int64)
+        if not mask[np.arange(len(asked)), choices][context.active].all():
+            raise EdgeGymError(f"policy '{self.name}' chose what is not legal")
+        actions = np.full(batch.n_rows, batch.noop, np.int64)
+        actions[asked] = choices
+        out = batch.step(actions, self.over, self.obs)
+        self.reward += out.reward.reshape(batch.n_worlds, -1).sum(axis=1)
+        self.terms += out.terms.reshape(batch.n_worlds, -1, len(TERMS)).sum(axis=1)
+        self.over = self.over | out.done[:: self.sites]
+        self.dt_s, self.begun = np.repeat(out.dt_s[:: self.sites], seats_of_world), np.zeros(len(asked), bool)
+        rows, log = batch.ended()
+        self.rows.append(rows)
+        self.log.append(log)
+
+    def episodes(self) -> list[Episode]:
+        """What is left of each."""
+        worlds, log = np.concatenate(self.rows) // self.sites, np.concatenate(self.log)
+        state = self.batch.state
+        return [
+            Episode(
+                log=log[worlds == b],
+                terms=self.terms[b],
+                reward=float(self.reward[b]),
+                arrived=int(state.world["arrived"][b]),
+                makespan_s=float(self.batch.time_s[b]),
+                counters={"sites.refused": float(state.panel["refused"][b, 0])},
+            )
+            for b in range(len(self.over))
+        ]
+
+    def _asked(self) -> np.ndarray:
+        """The row of the batch in each seat: every site, or in each world the one that is asked."""
+        if self.per_seat == 1:
+            return np.arange(self.batch.n_rows)
+        active = self.batch.active.reshape(-1, self.sites)
+        return active.argmax(axis=1) + np.arange(len(active)) * self.sites

@@ -1,0 +1,1 @@
+"""The report of an evaluation: one offline HTML page, the same in Markdown, and the leaderboard as CSV."""

@@ -23,6 +23,9 @@ _LAZY = {
     "Context": "edge_gym.policy",
     "make_policy": "edge_gym.policy",
     "register_policy": "edge_gym.policy",
+    "register_bound": "edge_gym.bounds",
+    "register_scenario": "edge_gym.scenario.presets",
+    "register_task": "edge_gym.variants",
     "EdgeGymInputError": "edge_gym.errors",
     "InvalidAction": "edge_gym.errors",
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from edge_gym.errors import EdgeGymInputError
-from edge_gym.policy import check_name, load_target, policy_names
+from edge_gym.plugins import add_name
+from edge_gym.policy import POLICIES, load_target
 from edge_gym.scenario import Scenario
 
 Bound = Callable[[Scenario, int], Mapping[str, float | None]]
@@ -28,10 +28,7 @@ def register_bound(name: str, target: str | Bound) -> None:
     Raises:
         EdgeGymInputError: The name is taken by something else, or holds a colon or comma.
     """
-    check_name(name, "register_bound")
-    if name in policy_names() or BOUNDS.get(name, target) != target:
-        raise EdgeGymInputError("name", name, "a name that is not taken", "register_bound")
-    BOUNDS[name] = target
+    add_name("bound", BOUNDS, name, target, POLICIES)
 
 
 def load_bound(name: str, target: str | Bound) -> Bound:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from edge_gym.errors import EdgeGymInputError, nearest
+from edge_gym.errors import EdgeGymInputError
+from edge_gym.plugins import add_name, advice, load_plugins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Policy(Protocol):
         ...
 
 
-# Lazy strings "module:attribute". Packages add theirs by `register_policy` or the entry points "edge_gym.policies".
+# Lazy strings "module:attribute"; other packages add theirs by `register_policy` (`edge_gym.plugins`).
 POLICIES: dict[str, str | Callable[..., Policy]] = {
     "random": "edge_baselines.simple:Random",
     "round_robin": "edge_baselines.simple:RoundRobin",
@@ -167,21 +167,15 @@ def register_policy(name: str, target: str | Callable[..., Policy]) -> None:
     Raises:
         EdgeGymInputError: The name is taken by something else, or holds a colon or comma.
     """
-    check_name(name, "register_policy")
-    if POLICIES.get(name, target) != target:
-        raise EdgeGymInputError("name", name, "a name that is not taken", "register_policy")
-    POLICIES[name] = target
+    from edge_gym.bounds import BOUNDS  # it imports this module
 
-
-def check_name(name: str, where: str) -> None:
-    """Refuse names that could not be given in a list, or that would hide an argument."""
-    if not name or set(name) & set(":, \t\n"):
-        raise EdgeGymInputError("name", name, "a name without colons, commas or blanks", where)
+    add_name("policy", POLICIES, name, target, BOUNDS)
 
 
 def policy_names() -> list[str]:
     """Every known name, installed packages' included."""
-    return sorted({*POLICIES, *(entry.name for entry in entry_points(group="edge_gym.policies"))})
+    load_plugins()
+    return sorted(POLICIES)
 
 
 def make_policy(name: str) -> Policy:
@@ -193,14 +187,11 @@ def make_policy(name: str) -> Policy:
     if not isinstance(name, str):
         raise EdgeGymInputError("policy", name, "the name of a policy")
     base, _, argument = name.partition(":")
-    target: Any = POLICIES.get(base)
-    if target is None:
-        found = [entry for entry in entry_points(group="edge_gym.policies") if entry.name == base]
-        if not found:
-            names = policy_names()
-            raise EdgeGymInputError("policy", name, f"one of {', '.join(names)}", hint=nearest(base, names))
-        target = found[0].value
-    target = load_target(name, target)
+    if base not in POLICIES:
+        names = policy_names()
+        if base not in names:
+            raise EdgeGymInputError("policy", name, f"one of {', '.join(names)}", hint=advice(base, names))
+    target = load_target(name, POLICIES[base])
     try:
         return target(argument) if argument else target()
     except TypeError as error:
@@ -211,13 +202,18 @@ def make_policy(name: str) -> Policy:
 def task_of(policy: Policy, task: str = "routing") -> str:
     """What a policy decides in the worlds of a task: that task if it can, or "metacontrol" for the world's own router.
 
+    Who decides a task decides its variants too.
+
     Raises:
-        EdgeGymInputError: It decides something else.
+        EdgeGymInputError: It decides something else, or there is no such task.
     """
+    from edge_gym.tasks import get_task  # heavy
+
     decides = getattr(policy, "tasks", (getattr(policy, "task", "routing"),))
-    if task in decides:
+    kind = get_task(task).decides
+    if task in decides or kind in decides:
         return task
-    if task == "routing" and "metacontrol" in decides:
+    if kind == "routing" and "metacontrol" in decides:
         return "metacontrol"
     allowed = f"a policy that decides {task}"
     raise EdgeGymInputError("policies", getattr(policy, "name", type(policy).__name__), allowed, hint=_decides(decides))
@@ -238,7 +234,7 @@ def load_target(name: str, target: Any) -> Any:
     module, _, attribute = target.partition(":")
     try:
         return getattr(import_module(module), attribute)
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         hint = f"{error}; see the extras in the README"
         raise EdgeGymInputError("policy", name, "a policy whose package is installed", hint=hint) from error
 

@@ -121,7 +121,7 @@ def scenarios(options: argparse.Namespace) -> list[Scenario]:
     settings = parse_settings(options.set)
     found = []
     for name in names("--scenario", options.scenario or get_task(options.task).scenario):
-        scenario = resolve(name, options.task)
+        scenario = resolve(name, get_task(options.task).worlds)
         if options.trace is not None:
             scenario = with_trace(scenario, options.trace)
         found.append(scenario.with_overrides(**settings) if settings else scenario)

@@ -65,6 +65,7 @@ def examine() -> Iterator[Finding]:
     yield from _extras()
     if missing:
         return
+    yield from _plugins()
     yield _cache()
     yield _smoke_run()
 
@@ -89,6 +90,17 @@ def _extras() -> Iterator[Finding]:
         except PackageNotFoundError:
             advice = f"if you want it: python -m pip install -c constraints.txt -e '.[{extra}]'"
             yield Finding("note", f"extra '{extra}' is not installed", advice)
+
+
+def _plugins() -> Iterator[Finding]:
+    from edge_gym.plugins import load_plugins
+
+    for plugin, problem in load_plugins().items():
+        if problem:
+            advice = "update or uninstall that package, or tell its authors; the names of others are not affected"
+            yield Finding("broken", f"plugin {plugin} could not be loaded: {problem}", advice)
+        else:
+            yield Finding("ok", f"plugin {plugin}")
 
 
 def _cache() -> Finding:

@@ -346,11 +346,11 @@ def _show(options: argparse.Namespace) -> int:
     from edge_gym.scenario.presets import resolve
     from edge_gym.tasks import get_task
 
-    get_task(options.task)
+    task = get_task(options.task)
     if options.scenario in suite_names():
         print(suite_text(options.scenario), end="")
         return 0
-    scenario = resolve(options.scenario, options.task, **parse_settings(options.set))
+    scenario = resolve(options.scenario, task.worlds, **parse_settings(options.set))
     print(dumps(scenario, options.format), end="")
     return 0
 

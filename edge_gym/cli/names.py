@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from edge_gym.bounds import BOUNDS, load_bound
 from edge_gym.cli import listing
 from edge_gym.evaluation.suites import load_suite, suite_names
+from edge_gym.plugins import load_plugins, origin
 from edge_gym.policy import POLICIES, is_privileged, policy_names
-from edge_gym.scenario.presets import PRESETS
-from edge_gym.tasks import TASKS, get_task
+from edge_gym.scenario.presets import PRESETS, scenario_names
+from edge_gym.tasks import get_task, task_names
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,6 +39,9 @@ def print_list(what: str | None) -> None:
         console.print(tables[name]())
     if what is None:
         console.print("Also: edge-gym list devices, models, services", markup=False)
+    for plugin, problem in load_plugins().items():
+        if problem:
+            console.print(f"Plugin {plugin} could not be loaded: {problem}", markup=False)
 
 
 def _table(title: str, rows: Iterator[tuple[str, str]]) -> Table:
@@ -53,13 +57,13 @@ def _table(title: str, rows: Iterator[tuple[str, str]]) -> Table:
 
 
 def _tasks() -> Iterator[tuple[str, str]]:
-    for name in TASKS:
-        yield name, get_task(name).id
+    for name in task_names():
+        yield name, get_task(name).id + _from("task", name)
 
 
 def _scenarios() -> Iterator[tuple[str, str]]:
-    for name, build in PRESETS.items():
-        yield name, _summary(build)
+    for name in scenario_names():
+        yield name, _summary(PRESETS[name]) + _from("scenario", name)
 
 
 def _suites() -> Iterator[tuple[str, str]]:
@@ -68,19 +72,25 @@ def _suites() -> Iterator[tuple[str, str]]:
 
 
 def _policies() -> Iterator[tuple[str, str]]:
+    names = policy_names()
     for name, target in BOUNDS.items():
-        yield name, _summary(load_bound(name, target)) + " (bound)"
-    for name in policy_names():
-        target: Any = POLICIES.get(name, "")
+        yield name, _summary(load_bound(name, target)) + " (bound)" + _from("bound", name)
+    for name in names:
+        target: Any = POLICIES[name]
         try:
-            if isinstance(target, str) and target:
+            if isinstance(target, str):
                 module, _, attribute = target.partition(":")
                 target = getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as error:
             yield name, f"not installed: {error}"
             continue
         mark = " (privileged)" if is_privileged(target) else ""
-        yield name, _summary(target) + mark if target else "from another package"
+        yield name, _summary(target) + mark + _from("policy", name)
+
+
+def _from(kind: str, name: str) -> str:
+    package = origin(kind, name)
+    return f" (from {package})" if package else ""
 
 
 def _summary(target: Any) -> str:

@@ -161,7 +161,15 @@ def _played(
     together = hasattr(policy, "begin_shard")  # budgets and transcripts count the questions of all episodes
     rows = np.arange(len(shard.seeds)) == row
     turn = Watched(
-        world, policy, shard.policy, shard.seeds, rows | together, row=row, every_s=every_s, on_sample=on_sample
+        world,
+        policy,
+        shard.policy,
+        shard.seeds,
+        rows | together,
+        shard.task,
+        row=row,
+        every_s=every_s,
+        on_sample=on_sample,
     )
     if together:
         policy.begin_shard(shard.label)  # type: ignore[attr-defined]

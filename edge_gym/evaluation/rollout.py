@@ -47,6 +47,7 @@ def roll_out(
     seeds: Sequence[int],
     batch_size: int = 64,
     on_end: Callable[[int], None] | None = None,
+    task: str = "",
 ) -> Rollout:
     """Play one episode of `world` for each seed.
 
@@ -60,6 +61,7 @@ def roll_out(
         seeds: One for each episode.
         batch_size: How many worlds run at the same time.
         on_end: Called with the number of episodes that have just ended.
+        task: What is decided; by default the task that the world is for.
 
     Raises:
         EdgeGymError: The policy failed or returned something that is not a legal choice.
@@ -70,7 +72,7 @@ def roll_out(
     for first in range(0, len(seeds), batch_size):
         rows = np.zeros(len(seeds), bool)
         rows[first : first + batch_size] = True
-        turn = Turn(world, policy, name, seeds, rows)
+        turn = Turn(world, policy, name, seeds, rows, task)
         turn.run(on_end)
         episodes += turn.episodes()
         decisions += turn.decisions
@@ -87,12 +89,15 @@ class Turn:
         name: Its name, for messages and its seed.
         seeds: One for each row.
         rows: (B,) bool, those that run.
+        task: What is decided; by default the task that the world is for.
     """
 
-    def __init__(self, world: World, policy: Policy, name: str, seeds: Sequence[int], rows: np.ndarray) -> None:
+    def __init__(
+        self, world: World, policy: Policy, name: str, seeds: Sequence[int], rows: np.ndarray, task: str = ""
+    ) -> None:
         self.policy, self.name, self.rows = policy, name, rows
         self.active = rows.copy()
-        self.batch = Batch(world, len(seeds), task_of(policy, world.scenario.task))
+        self.batch = Batch(world, len(seeds), task_of(policy, task or world.scenario.task))
         self.surface = Surface(self.batch) if self.batch.task.control else None
         self.agency = Agency(self.batch) if self.batch.task.asks else None
         self.batch.roots[:] = np.array(seeds, np.uint64)

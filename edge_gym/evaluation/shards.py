@@ -18,9 +18,11 @@ from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable
 from edge_gym.evaluation.metrics import METRICS, check_episode, episode_metrics
 from edge_gym.evaluation.rollout import roll_out
 from edge_gym.evaluation.splits import check_unseen
+from edge_gym.plugins import load_plugins
 from edge_gym.policy import POLICIES, Policy, is_privileged, make_policy, task_of
 from edge_gym.scenario import Scenario
 from edge_gym.scenario.io import fingerprint
+from edge_gym.tasks import TASKS, Task, get_task
 
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 SHARD = 50  # seeds run together; part of what random policies draw, so never derived from the machine
@@ -33,6 +35,7 @@ class Shard:
 
     Attributes:
         task: Name of the task.
+        variant: The task itself, for worker processes, if it was registered by another package or script; else None.
         scenario: The world.
         fingerprint: Of the scenario.
         policy: Name of the policy.
@@ -48,6 +51,7 @@ class Shard:
     """
 
     task: str
+    variant: Task | None = None
     scenario: Scenario
     fingerprint: str
     policy: str
@@ -97,10 +101,12 @@ def plan(
     _check_unique("policies", [entry.name for entry in entries])
     for entry in entries:
         check_unseen(entry.name, entry.trained_on, worlds)
+    variant = None if get_task(task).decides == task else get_task(task)
     chunks = [worlds[first : first + SHARD] for first in range(0, len(worlds), SHARD)]
     return [
         Shard(
             task=task,
+            variant=variant,
             scenario=one,
             fingerprint=digest,
             policy=entry.name,
@@ -125,6 +131,8 @@ def run_shard(shard: Shard, on_end: Callable[[int], None] | None = None) -> tupl
     Raises:
         EdgeGymError: Something went wrong; names policy and seeds.
     """
+    if shard.variant is not None:
+        TASKS.setdefault(shard.task, shard.variant)
     try:
         found = _bound(shard, on_end) if shard.bound else _play(shard, on_end)
     except EdgeGymInputError as error:
@@ -167,7 +175,7 @@ def _play(shard: Shard, on_end: Callable[[int], None] | None) -> _Found:
     policy = make_policy(shard.policy) if shard.given is None else shard.given
     world = resolve_task(shard.task, shard.scenario, {})[1]
     with _begun(policy, shard.label):
-        found = roll_out(world, policy, shard.policy, shard.seeds, shard.batch_size, on_end)
+        found = roll_out(world, policy, shard.policy, shard.seeds, shard.batch_size, on_end, shard.task)
     for episode in found.episodes:
         check_episode(episode, shard.scenario.weights)
     metrics = [episode_metrics(episode, world.params.model["kind"]) for episode in found.episodes]
@@ -241,6 +249,8 @@ class _Entry(NamedTuple):
 
 
 def _entry(policy: Any, task: str) -> _Entry:
+    if isinstance(policy, str) and policy.partition(":")[0] not in {*POLICIES, *BOUNDS}:
+        load_plugins()
     if isinstance(policy, str) and policy in BOUNDS:
         load_bound(policy, BOUNDS[policy])
         return _Entry(policy, BOUNDS[policy], None, True, "bound")

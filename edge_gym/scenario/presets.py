@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_gym.errors import EdgeGymInputError, nearest
+from edge_gym.errors import EdgeGymInputError
+from edge_gym.plugins import add_name, advice, load_plugins
 from edge_gym.scenario.agent_worlds import AGENT_WORLDS
-from edge_gym.scenario.definition import Scenario
+from edge_gym.scenario.definition import TASKS, Scenario
 from edge_gym.scenario.io import FORMATS, load_scenario
 from edge_gym.scenario.worlds import ROUTING
 
@@ -20,17 +22,59 @@ PRESETS: dict[str, Callable[[], Scenario]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class ScenarioFile:
+    """A scenario in a file."""
+
+    path: Path
+
+    def __call__(self) -> Scenario:
+        """The scenario, read anew."""
+        return load_scenario(self.path)
+
+
+def register_scenario(name: str, source: Callable[[], Scenario] | str | os.PathLike) -> None:
+    """Make a scenario known under `name`.
+
+    Args:
+        name: "task/name"; the task is that of the scenario: routing, placement, migration or joint.
+        source: A file, read when it is asked for, or a function that builds the scenario; the first line of its
+            docstring is shown by `edge-gym list scenarios`.
+
+    Raises:
+        EdgeGymInputError: The name is taken by something else, or has no such form.
+    """
+    task, _, short = str(name).partition("/")
+    if task not in TASKS or not short:
+        raise EdgeGymInputError("name", name, "task/name", "register_scenario", f"tasks: {', '.join(TASKS)}")
+    build = source if callable(source) else ScenarioFile(Path(source).absolute())
+    add_name("scenario", PRESETS, name, build)
+
+
+def scenario_names() -> list[str]:
+    """Every known name, installed packages' included."""
+    load_plugins()
+    return list(PRESETS)
+
+
 def preset(name: str, task: str = "routing") -> Scenario:
     """Returns a named scenario; a short name is looked up inside its task ("stationary" -> "routing/stationary").
 
     Raises:
         EdgeGymInputError: No such preset; names the nearest one.
     """
-    full = name if name in PRESETS else f"{task}/{name}"
-    if full not in PRESETS:
-        short = [known.removeprefix(f"{task}/") for known in PRESETS]
-        raise EdgeGymInputError("scenario", name, f"one of {', '.join(short)}, or a file", "", nearest(name, short))
-    return PRESETS[full]()
+    full = _full_name(name, task)
+    if full is None:
+        load_plugins()
+        full = _full_name(name, task)
+    if full is not None:
+        return PRESETS[full]()
+    short = [known.removeprefix(f"{task}/") for known in PRESETS]
+    raise EdgeGymInputError("scenario", name, f"one of {', '.join(short)}, or a file", "", advice(name, short))
+
+
+def _full_name(name: str, task: str) -> str | None:
+    return next((full for full in (name, f"{task}/{name}") if full in PRESETS), None)
 
 
 def resolve(scenario: Scenario | str | Path, task: str = "routing", **overrides: Any) -> Scenario:

@@ -27,6 +27,7 @@ class Task:
         control: The decisions are those of the controller of the fast path.
         asks: Worlds with AI agents: which decisions are handed over (`kernel.agent_tables.ASK_...`, bits); 0: a world
             of requests alone.
+        variant_of: The shipped task that it differs from in little; "" for a shipped one.
     """
 
     name: str
@@ -40,6 +41,12 @@ class Task:
     noop: Callable[[int, int], int]
     control: bool = False
     asks: int = 0
+    variant_of: str = ""
+
+    @property
+    def decides(self) -> str:
+        """The shipped task that a policy must be able to decide."""
+        return self.variant_of or self.name
 
     def observation_space(self, n_nodes: int) -> Box:
         """Space of one observation: (n_nodes + 1, n_features) float32."""

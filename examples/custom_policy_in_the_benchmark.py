@@ -1,9 +1,12 @@
-"""Write a policy, register it, compare it with others: python custom_policy.py [n_requests] [episodes]"""
+"""A policy of one's own in the benchmark: python custom_policy_in_the_benchmark.py [n_requests] [episodes] [folder]
+
+The same worlds for everybody, intervals over paired differences, and in the folder all rows and a page to look at. Ten
+seconds. A policy for good, known to the command line too, comes from a package: `examples/plugin`.
+"""
 
 import sys
 
 import numpy as np
-import rich
 
 import edge_gym
 from edge_gym.kernel.observe import LOAD, NETWORK, SERVICE, WAIT, decode_time
@@ -11,6 +14,7 @@ from edge_gym.policy import Context
 
 n_requests = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 episodes = int(sys.argv[2]) if len(sys.argv) > 2 else 20
+folder = sys.argv[3] if len(sys.argv) > 3 else None
 
 
 class Cautious:
@@ -28,11 +32,6 @@ class Cautious:
 
 
 edge_gym.register_policy("cautious", Cautious)
-results = edge_gym.evaluate(
-    ["random", "sect_static", "cautious", "oracle"],
-    "routing",
-    "stationary",
-    range(1000, 1000 + episodes),
-    n_requests=n_requests,
-)
-rich.print(results.table())
+policies, scenarios = ["random", "sect_static", "cautious", "oracle"], ["stationary", "churn"]
+seeds = range(1000, 1000 + episodes)
+print(edge_gym.evaluate(policies, "routing", scenarios, seeds, out=folder, n_requests=n_requests))

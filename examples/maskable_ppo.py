@@ -1,7 +1,7 @@
 """sb3-contrib's MaskablePPO as its manual has it, on single environments: python maskable_ppo.py [steps] [episodes]
 
-It finds the masks by the method `action_masks`. Two minutes; with our vector environment (`sb3_in_20_lines.py`) so many
-steps take ten seconds.
+It finds the masks by the method `action_masks`. A minute or two, in which it learns little: `sb3_in_20_lines.py` has
+the network and the vector environment to learn much.
 """
 
 import sys
@@ -12,7 +12,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 import edge_gym
 
-timesteps = int(sys.argv[1]) if len(sys.argv) > 1 else 60_000
+timesteps = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
 episodes = int(sys.argv[2]) if len(sys.argv) > 2 else 20
 world = {"scenario": "stationary", "n_requests": 100}
 

@@ -1,6 +1,6 @@
 """RLlib's PPO with a masked network on the native vector environment: python rllib_ppo.py [iterations]
 
-Two minutes. RLlib pins an older Gymnasium, so give it a virtual environment of its own, with the extra `rllib`.
+A few minutes. RLlib pins an older Gymnasium, so give it a virtual environment of its own, with the extra `rllib`.
 """
 
 import sys

@@ -238,9 +238,9 @@ def test_clone_of_the_rules():
 
 def test_shipped_meta_controller():
     """It plays its own task, by tools that the guards let pass, and does better than tools drawn at random."""
-    given = "routing", "mixed", range(508, 516)
+    given = "routing", "mixed", range(540, 556)
     rows, random = (
-        edge_gym.evaluate(name, *given, n_requests=400).rows for name in ("learned_meta", "e3_random_tools")
+        edge_gym.evaluate(name, *given, n_requests=800).rows for name in ("learned_meta", "e3_random_tools")
     )
     assert all(row["tool_calls"] > 0 and row["interventions"] == 0 for row in rows)
     mine, theirs = (np.mean([row["latency_mean_s"] for row in found]) for found in (rows, random))

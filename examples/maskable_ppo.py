@@ -1,6 +1,6 @@
 """sb3-contrib's MaskablePPO as its manual has it, on single environments: python maskable_ppo.py [steps] [episodes]
 
-It finds the masks by the method `action_masks`. A minute or two, in which it learns little: `sb3_in_20_lines.py` has
+It finds the masks by the method `action_masks`. Half a minute, in which it learns little: `sb3_in_20_lines.py` has
 the network and the vector environment to learn much.
 """
 

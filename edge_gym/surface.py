@@ -7,6 +7,7 @@ place that translates.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -45,12 +46,12 @@ class Surface:
         """The action that ends the turn."""
         return len(self.nodes) * self._columns + control.FINISH
 
-    def set_risk_gate(self, node: int, level: int) -> int:
-        """The action that sets the gate of a node to 0 (open), 1 (caution) or 2 (closed)."""
+    def set_risk_gate(self, node: Any, level: Any) -> Any:
+        """The action that sets the gate of a node to 0 (open), 1 (caution) or 2 (closed); also for arrays of them."""
         return node * self._columns + level
 
-    def calibrate(self, node: int, model: int) -> int:
-        """The action that sends one probe request for a model to a node."""
+    def calibrate(self, node: Any, model: Any) -> Any:
+        """The action that sends one probe request for a model to a node; also for arrays of them."""
         return node * self._columns + control.LEVELS + model
 
     def set_exploration(self, value: float) -> int:

@@ -2,7 +2,8 @@
 
 python scripts/movers_table.py                          all of them, and the bound
 python scripts/movers_table.py --policies never,myopic  some of them
-python scripts/movers_table.py --against myopic         each beside this one on the same worlds, with its 95 % interval
+python scripts/movers_table.py --against myopic         each beside this one on the same worlds, with its 95 % interval;
+                                                        of several learned:FILE also the mean, over trainings and worlds
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from edge_baselines.agents.movers_tuned import CLASSES
 
 import edge_gym
 from edge_gym.evaluation.results import Results
-from edge_gym.evaluation.stats import ratio_interval
+from edge_gym.evaluation.stats import crossed_ratio_interval, ratio_interval
 
 SCENARIOS = "commute-16,roam-24,failing-16"
 POLICIES = ",".join(["never", "always_follow", "random", "myopic", *CLASSES])
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         least = _means(edge_gym.evaluate([BOUND], "migration", scenario, seeds))
         print(f"| {scenario} | {BOUND} | {least['return']:.0f} | {least['latency_mean_s']:.4f} |", flush=True)
         other = edge_gym.evaluate([options.against], "migration", scenario, seeds) if options.against else None
+        trained = []
         for policy in options.policies.split(","):
             found = edge_gym.evaluate([policy], "migration", scenario, seeds)
             mean = _means(found)
@@ -62,14 +64,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ]
             cells += [_beside(found, other)] if other else []
             print(f"| {scenario} | {policy} |", " | ".join(cells), "|", flush=True)
+            trained += [_costs(found)] if policy.startswith("learned:") else []
+        if other and len(trained) > 1:
+            ratio = _shown(*crossed_ratio_interval(np.array(trained), _costs(other)))
+            print(f"| {scenario} | mean of {len(trained)} trainings | {ratio} |", flush=True)
     return 0
 
 
+def _costs(results: Results) -> np.ndarray:
+    """(S,) minus the return of each world."""
+    return -np.array([row["return"] for row in results.rows])
+
+
 def _beside(found: Results, other: Results) -> str:
-    """Ratio of the mean returns (costs: below 1 is better) with its paired bootstrap interval."""
-    mine, theirs = (np.array([row["return"] for row in results.rows]) for results in (found, other))
-    interval = ratio_interval(-mine[None], -theirs)
-    return f"{interval.value[0]:.4f} [{interval.low[0]:.4f}, {interval.high[0]:.4f}]"
+    """Ratio of the mean costs (below 1 is better) with its paired bootstrap interval."""
+    value, low, high = ratio_interval(_costs(found)[None], _costs(other))
+    return _shown(value[0], low[0], high[0])
+
+
+def _shown(value: float, low: float, high: float) -> str:
+    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
 
 
 def _means(results: Results) -> dict[str, float]:

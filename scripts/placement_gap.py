@@ -8,7 +8,8 @@ in a copy of that world. The gap is to the proven bound if `--bound` gives the e
 otherwise to the cheapest plan that ant colony, GRASP (each 0.3 s) or any of the policies found. Mean, 95 % bootstrap
 interval, median, largest; then milliseconds a decision, one world at a time. `--known` is a JSON file of the cheapest
 costs: what is in it is not searched again, and what is found is added. Several controllers from files (learned:FILE)
-also get a row with their mean, whose interval is over controllers and problems, both resampled.
+also get a row with their mean, whose interval is over controllers and problems, both resampled; beside the rule
+`rollout` also the difference, paired over the problems.
 """
 
 import argparse
@@ -152,6 +153,10 @@ def table(
     trained = [i for i, name in enumerate(names) if name.startswith("learned:")]
     if len(trained) > 1:
         rows.append(line(f"learned, mean of {len(trained)}", gap[trained], ms[trained]))
+        if "rollout" in names:  # where they begin
+            less = gap[trained] - gap[names.index("rollout")]
+            low, high = interval(less)
+            rows.append(f"\nlearned less `rollout`, percentage points: {less.mean():.3f} [{low:.3f}, {high:.3f}]")
     return rows
 
 

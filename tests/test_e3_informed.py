@@ -1,7 +1,7 @@
 """`e3_informed`: what the tools are worth to a controller that knows every node's true speed."""
 
 import numpy as np
-from edge_baselines.e3.informed import CLOSED, SLOW, Informed
+from edge_baselines.e3.informed import SLOW, Informed
 
 import edge_gym
 from edge_gym.envs.batch import Batch
@@ -44,4 +44,3 @@ def test_it_is_marked_and_gets_the_speeds_of_the_worlds(monkeypatch):
     batch = Batch(World(resolve("drift", "routing")), 2, "metacontrol")
     speeds = rollout._privileged_view(Informed(), batch).speeds()
     assert speeds.shape == (2, 16) and not np.shares_memory(speeds, batch.state.node["speed"])
-    assert CLOSED == 2

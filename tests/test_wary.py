@@ -9,7 +9,7 @@ from edge_gym import evaluate
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.kernel.observe import ALIVE
 from edge_gym.kernel.observe_agents import AGENT_COST, COLUMNS_WITH_AGENTS, CURRENT, RATE
-from edge_gym.policy import Context
+from edge_gym.policy import Context, make_policy
 
 
 def context(begun, active=True):
@@ -61,3 +61,12 @@ def test_memory_pays_where_nodes_fail():
 def test_wary_of_what_is_wrong():
     with pytest.raises(EdgeGymInputError, match="decides routing"):
         Wary("jsq")
+
+
+def test_it_is_as_trained_as_what_it_asks():
+    """BEN-05, BEN-06: the seeds that the inner policy was chosen on are refused; the recipe is another one."""
+    wary, inner = Wary("learned_migration"), make_policy("learned_migration")
+    assert wary.training["recipe"] != inner.training["recipe"] and wary.training["seed"] == inner.training["seed"]
+    with pytest.raises(EdgeGymInputError, match="has not seen in training"):
+        evaluate("wary:learned_migration", "migration", "commute-16", [500])
+    assert Wary("myopic").training is None and Wary("myopic").trained_on is None

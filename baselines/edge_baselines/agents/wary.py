@@ -38,6 +38,10 @@ class Wary:
         task_of(self.inner, "migration")
         self.risk_s = risk_s
         self.wants_links = bool(getattr(self.inner, "wants_links", False))
+        # What is known of the inner policy holds of this one: seeds it must not be played on, and that it was trained.
+        self.identity, self.trained_on = (getattr(self.inner, name, None) for name in ("identity", "trained_on"))
+        training = getattr(self.inner, "training", None)
+        self.training = training and {**training, "recipe": f"wary:{training['recipe']}"}
         self._left: np.ndarray | None = None
 
     def reset(self, n_envs: int, seed: int) -> None:

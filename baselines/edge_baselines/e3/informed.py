@@ -7,7 +7,7 @@ import numpy as np
 from edge_gym.kernel import observe_control as seen
 from edge_gym.kernel.observe import decode_ratio
 from edge_gym.policy import Context
-from edge_gym.surface import LEVELS, Surface
+from edge_gym.surface import LEVELS
 
 OPEN, _, CLOSED = range(len(LEVELS))
 EVERY_S = 0.5
@@ -15,6 +15,7 @@ EVERY_S = 0.5
 # least latency on mixed.
 SLOW = 0.2
 ERROR = 1.5
+LEAST = 1e-3  # of speeds and slow-downs, to divide by
 
 
 class Informed:
@@ -39,35 +40,21 @@ class Informed:
 
     def act(self, obs: np.ndarray, action_mask: np.ndarray, context: Context) -> np.ndarray:
         """(B,) the first tool call that mends something, else the end of the turn."""
-        speed = context.privileged.speeds()
-        nodes = obs[:, :-1]
-        wanted = np.where((speed < self.slow) & (nodes[:, :, seen.ALIVE] > 0), CLOSED, OPEN)
-        move = self._legal(action_mask, context.surface, wanted) & (nodes[:, :, seen.GATE] != wanted / CLOSED)
-        true, believed = 1.0 / np.maximum(speed, 1e-3), np.maximum(decode_ratio(nodes[:, :, seen.ESTIMATE]), 1e-3)
+        surface, nodes = context.surface, obs[:, :-1]
+        every = np.arange(len(surface.nodes))
+        speed, alive = context.privileged.speeds(), nodes[:, :, seen.ALIVE] > 0
+        wanted = np.where((speed < self.slow) & alive, CLOSED, OPEN)
+        gate = surface.set_risk_gate(every, wanted)
+        move = np.take_along_axis(action_mask, gate, axis=1) & (nodes[:, :, seen.GATE] != wanted / CLOSED)
+        probes = surface.calibrate(every[:, None], np.arange(len(surface.models)))  # (N, M)
+        legal = action_mask[:, probes]
+        probe = probes[every, legal.argmax(axis=2)]
+        true, believed = 1.0 / np.maximum(speed, LEAST), np.maximum(decode_ratio(nodes[:, :, seen.ESTIMATE]), LEAST)
         wrong = np.maximum(believed / true, true / believed)
-        idle = (nodes[:, :, seen.OUTSTANDING] == 0) & (nodes[:, :, seen.ALIVE] > 0)
-        probe = self._probes(action_mask, context.surface)
-        measure = idle & (wrong > self.error) & (probe >= 0)
-        choice = np.full(len(obs), context.surface.finish)
-        for call, due, worth in ((probe, measure, wrong), (self._gates(context.surface, wanted), move, 1.0 - speed)):
+        measure = alive & (nodes[:, :, seen.OUTSTANDING] == 0) & (wrong > self.error) & legal.any(axis=2)
+        choice = np.full(len(obs), surface.finish)
+        for call, due, worth in ((probe, measure, wrong), (gate, move, 1.0 - speed)):  # gates come before probes
             node = np.where(due, worth, -np.inf).argmax(axis=1)
             rows = np.flatnonzero(due.any(axis=1))
             choice[rows] = call[rows, node[rows]]
         return choice
-
-    def _gates(self, surface: Surface, wanted: np.ndarray) -> np.ndarray:
-        """(B, N) the calls that set these gates."""
-        first = [surface.set_risk_gate(n, OPEN) for n in range(len(surface.nodes))]
-        return np.array(first) + wanted
-
-    def _legal(self, action_mask: np.ndarray, surface: Surface, wanted: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(action_mask, self._gates(surface, wanted), axis=1)
-
-    def _probes(self, action_mask: np.ndarray, surface: Surface) -> np.ndarray:
-        """(B, N) the first legal call that measures each node; -1: none is."""
-        models = range(len(surface.models))
-        calls = np.array([[surface.calibrate(n, m) for m in models] for n in range(len(surface.nodes))])
-        legal = action_mask[:, calls]
-        return np.where(
-            legal.any(axis=2), np.take_along_axis(calls[None], legal.argmax(axis=2)[:, :, None], 2)[:, :, 0], -1
-        )

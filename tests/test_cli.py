@@ -173,6 +173,13 @@ def test_doctor(capsys):
     assert code == 0 and "decisions/s" in out and "All is well" in out
 
 
+def test_every_policy_is_described(capsys):
+    from edge_gym.cli.names import _policies
+
+    texts = dict(_policies())
+    assert len(texts) > 60 and {name for name, text in texts.items() if len(text) < 25} == set()
+
+
 @pytest.mark.parametrize(
     ("requirement", "words"),
     [

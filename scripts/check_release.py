@@ -106,7 +106,7 @@ def missing_from(wheel: Path, copy: Path) -> list[str]:
 
 def try_out(wheel: Path, copy: Path, python: str, options: argparse.Namespace) -> list[str]:
     """What failed on one Python: first without extras, then the tests."""
-    home = copy.parent / Path(python).name
+    home = Path(tempfile.mkdtemp(dir=copy.parent))
     subprocess.run([python, "-m", "venv", str(home)], check=True)
     inside = str(home / "bin" / "python")
     subprocess.run(pip(inside, "install", str(wheel)), check=True)

@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import NamedTuple
 
+from edge_gym.errors import install_extra
+
 DISTRIBUTION = "edge-gym"
 # What a user may want besides; the other extras are for those who work on the project.
 EXTRAS = ("plot", "video", "rl", "onnx", "llm", "agentscope", "ray")
@@ -125,7 +127,7 @@ def _needed(package: Package) -> Finding:
 
 
 def _extra(extra: str, packages: list[Package]) -> Finding:
-    advice = f"if you want it: python -m pip install -c constraints.txt -e '.[{extra}]'"
+    advice = f"if you want it: {install_extra(extra)}"
     problems, found = [], []
     for package in packages:
         try:

@@ -96,11 +96,16 @@ def site_rules(
     if heartbeat_s is None:
         heartbeat_s = max(world.scenario.telemetry.age_s, 1.0)
     rules = np.zeros(1, SITE_RULES)
-    rules["slot_ns"] = 0 if _seconds("slot_s", slot_s, 0.0) == 0.0 else round(float(slot_s) * SECOND)
+    rules["slot_ns"] = round(check_slot(slot_s) * SECOND)
     rules["beat_ns"] = round(_seconds("heartbeat_s", heartbeat_s, 1e-6) * SECOND)
     rules["shared"] = check_choice("reward", reward, ("own", "shared")) == "shared"
     rules["central"] = check_choice("view", view, ("own", "central")) == "central"
     return rules
+
+
+def check_slot(slot_s: Any) -> float:
+    """`slot_s`, if it is 0 or a number of seconds in 1e-6 ... 3,600."""
+    return _seconds("slot_s", slot_s, 0.0)
 
 
 def split_settings(task: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,8 +1,5 @@
 """Policies that decide for every site: same worlds, honest counts, no privileges."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sites_play import preset
@@ -56,14 +53,3 @@ def test_policies_that_are_privileged_or_decide_something_else_are_refused(name)
     world = preset("toy2")
     with pytest.raises(EdgeGymInputError):
         roll_out_sites(world, make_policy(name), name, [1], site_rules(world))
-
-
-def test_the_script_makes_its_table(capsys):
-    path = Path(__file__).resolve().parent.parent / "scripts" / "price_of_decentralisation.py"
-    spec = importlib.util.spec_from_file_location("price", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    arguments = ["--scenarios", "overload", "--policies", "jsq", "--slots", "0,0.2", "--beats", "1"]
-    assert script.main([*arguments, "--episodes", "2", "--requests", "40"]) == 0
-    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "jsq" in line]
-    assert [row[1] for row in rows] == ["0", "0.2"] and all("[" in row[3] for row in rows)

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_gym.envs.by_site import BySite
 from edge_gym.envs.common import check_choice
-from edge_gym.envs.sites_batch import SITE_TASKS, make_sites_batch, split_settings
+from edge_gym.envs.sites_batch import SITE_TASKS, make_sites_batch, site_rules, split_settings
 from edge_gym.envs.vector import EdgeVectorEnv
 from edge_gym.errors import EdgeGymInputError
 
@@ -54,7 +54,7 @@ class SitesVectorEnv(EdgeVectorEnv):
         return super().reset(seed=seed, options=options)
 
     def _make_batch(self, n_worlds: int) -> BySite:
-        self.sites = make_sites_batch(self.task, self.world, n_worlds, self._settings)
+        self.sites = make_sites_batch(self.task, self.world, n_worlds, site_rules(self.world, **self._settings))
         return self.sites
 
     def _info(

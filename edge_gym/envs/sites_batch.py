@@ -114,19 +114,15 @@ def split_settings(task: str, arguments: dict[str, Any]) -> tuple[dict[str, Any]
     return {k: v for k, v in arguments.items() if k in names}, {k: v for k, v in arguments.items() if k not in names}
 
 
-def make_sites_batch(task: Task, world: World, n_worlds: int, settings: dict[str, Any]) -> BySite:
+def make_sites_batch(task: Task, world: World, n_worlds: int, rules: np.ndarray) -> BySite:
     """A batch of worlds whose sites decide.
 
     Args:
         task: What is decided.
         world: The scenario made ready to run.
         n_worlds: B.
-        settings: Arguments of `site_rules`.
-
-    Raises:
-        EdgeGymInputError: A setting is out of range.
+        rules: Of `site_rules`.
     """
-    rules = site_rules(world, **settings)
     return AgentSitesBatch(world, n_worlds, task, rules) if task.asks else SitesBatch(world, n_worlds, rules)
 
 

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from edge_gym.envs.links import log_links
-from edge_gym.envs.sites_batch import SitesBatch
+from edge_gym.envs.sites_batch import make_sites_batch
 from edge_gym.evaluation.deciders import check_for_sites
 from edge_gym.evaluation.metrics import Episode
 from edge_gym.evaluation.rollout import Rollout, call, check_choices, policy_seed
 from edge_gym.kernel.build import World
 from edge_gym.kernel.tables import LOG, TERMS
 from edge_gym.policy import Context, Policy
+from edge_gym.tasks import get_task
 
 REFUSED, REFUSED_SHARE = "sites.refused", "sites.refused_share"  # counters of every episode that sites decided
 
@@ -54,7 +55,7 @@ def roll_out_sites(
     """
     check_for_sites(policy, name, task)
     began = time.perf_counter()
-    play = _Play(world, policy, name, seeds, rules)
+    play = _Play(world, policy, name, seeds, rules, task)
     while not play.over.all():
         ended = play.step()
         if ended and on_end is not None:
@@ -70,9 +71,11 @@ def by_sites(row: Mapping[str, Any]) -> bool:
 class _Play:
     """All episodes at once. A seat is a row that the policy sees: a site, or a world on central books."""
 
-    def __init__(self, world: World, policy: Policy, name: str, seeds: Sequence[int], rules: np.ndarray) -> None:
+    def __init__(
+        self, world: World, policy: Policy, name: str, seeds: Sequence[int], rules: np.ndarray, task: str
+    ) -> None:
         self.policy, self.name, self.world = policy, name, world
-        self.batch = SitesBatch(world, len(seeds), rules)
+        self.batch = make_sites_batch(get_task(task), world, len(seeds), rules)
         self.batch.roots[:] = np.array(seeds, np.uint64)
         self.sites = self.batch.n_sites
         self.per_seat = self.sites if rules["central"][0] else 1

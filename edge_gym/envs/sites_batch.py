@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edge_gym.envs.agent_sites_batch import AgentSitesBatch
+from edge_gym.envs.agent_slots_batch import AgentSlotsBatch
 from edge_gym.envs.by_site import BySite
 from edge_gym.envs.common import check_choice
 from edge_gym.errors import EdgeGymInputError
@@ -110,7 +111,7 @@ def check_slot(slot_s: Any) -> float:
 
 def split_settings(task: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arguments that say how the sites decide, and the fields of the scenario."""
-    names = ("slot_s", "heartbeat_s", "reward", "view") if task == "routing" else ("reward",)
+    names = ("slot_s", "heartbeat_s", "reward", "view")
     return {k: v for k, v in arguments.items() if k in names}, {k: v for k, v in arguments.items() if k not in names}
 
 
@@ -123,7 +124,11 @@ def make_sites_batch(task: Task, world: World, n_worlds: int, rules: np.ndarray)
         n_worlds: B.
         rules: Of `site_rules`.
     """
-    return AgentSitesBatch(world, n_worlds, task, rules) if task.asks else SitesBatch(world, n_worlds, rules)
+    if not task.asks:
+        return SitesBatch(world, n_worlds, rules)
+    # At once and on central books, or with one site, one decides at a time, as a single controller would.
+    in_turn = rules["slot_ns"][0] == 0 and (rules["central"][0] == 1 or world.n_sites == 1)
+    return (AgentSitesBatch if in_turn else AgentSlotsBatch)(world, n_worlds, task, rules)
 
 
 def _seconds(field: str, value: Any, least: float) -> float:

@@ -110,7 +110,7 @@ class World:
             n_worlds: Number of worlds.
             control: For a controller of the fast path: room for calibration requests, and for many ends in one step.
             by_site: For sites that decide for themselves.
-            waiting_s: With books of their own: how long requests may wait for a decision, seconds; agents have rows anyway.
+            waiting_s: With books of their own: how long requests (not agents) may wait for a decision, seconds.
 
         Raises:
             EdgeGymInputError: They would need more than 64 GiB of address space.

@@ -100,7 +100,7 @@ def test_a_suite_mixes_worlds_of_one_router_and_of_sites(capsys, tmp_path):
     assert [row for row in rows if row["scenario"] == "short-central"] == central
     own = [row for row in rows if row["scenario"] == "short-own"]
     assert sum(row["sites.refused"] for row in own) > 0 and all(row["requests"] == 40 for row in own)
-    assert all(row["sites.refused_share"] == row["sites.refused"] / 40 for row in own)
+    assert all(row["sites.refused_share"] == row["sites.refused"] / (40 + row["sites.refused"]) for row in own)
     assert all(row["sites.refused"] == 0 for row in central)
     identity = json.loads((tmp_path / "run" / "manifest.json").read_text())["identity"]
     assert identity["cells"][0]["by_site"] == {

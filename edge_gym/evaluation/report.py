@@ -62,7 +62,7 @@ EXPLANATION = (
     "deadline or more), with the 95 % paired bootstrap interval over the seeds; 'in time' is the share of requests "
     "done by their deadline, 'stutter a' the share served by a node while its user was in the foreground, 'stutter b' "
     "the share with a token gap beyond the bound, 'masked' the healthy capacity a controller kept closed, 'drops' the "
-    "share not served, 'refused' what nodes sent back to the sites for want of room over the requests, "
+    "share not served, 'refused' the share of the sites' choices that came to nothing for want of room, "
     "'x oracle' the mean latency over the oracle's on the same worlds, 'us/decision' the controller's own time. "
     f"Lower is better except for 'in time'. {MARK} sees what no real router can see; a bound is no policy, "
     "and no policy can be below it. With AI agents: 'return' is minus the weighted cost, 'use' the reserved share of "

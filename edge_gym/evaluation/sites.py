@@ -14,12 +14,14 @@ import numpy as np
 
 from edge_gym.envs.links import log_links
 from edge_gym.envs.sites_batch import make_sites_batch
+from edge_gym.evaluation.agent_metrics import agent_metrics
 from edge_gym.evaluation.deciders import check_for_sites
 from edge_gym.evaluation.metrics import Episode
 from edge_gym.evaluation.rollout import Rollout, call, check_choices, policy_seed
 from edge_gym.kernel.build import World
-from edge_gym.kernel.tables import LOG, TERMS
+from edge_gym.kernel.tables import TERMS
 from edge_gym.policy import Context, Policy
+from edge_gym.site_agency import SiteAgency
 from edge_gym.tasks import get_task
 
 REFUSED, REFUSED_SHARE = "sites.refused", "sites.refused_share"  # counters of every episode that sites decided
@@ -46,8 +48,8 @@ def roll_out_sites(
         on_end: Called with the number of episodes that have just ended.
 
     Returns:
-        Episodes in the order of the seeds, each with the counters `sites.refused` and `sites.refused_share` (of its
-        requests), and what deciding cost.
+        Episodes in the order of the seeds, each with the counters `sites.refused` and `sites.refused_share` (of all
+        decisions of its sites), and what deciding cost.
 
     Raises:
         EdgeGymInputError: The policy is privileged, or decides something else.
@@ -85,7 +87,9 @@ class _Play:
         self.batch.reset(~self.over, self.obs)
         n_seats = self.batch.n_rows // self.per_seat
         self.dt_s, self.begun = np.zeros(n_seats), np.ones(n_seats, bool)
-        self.rows, self.log = [np.zeros(0, np.int64)], [np.zeros(0, LOG)]
+        self.rows, self.log = ([table] for table in self.batch.ended())
+        self.agency = SiteAgency(self.batch, bool(rules["central"][0])) if self.batch.task.asks else None
+        self.decided = np.zeros(len(seeds), np.int64)
         self.links = log_links(world) if getattr(policy, "wants_links", False) else None
         self.decisions, self.decide_s = 0, 0.0
         call(policy, name, "reset", n_seats, policy_seed(name, seeds))
@@ -94,6 +98,8 @@ class _Play:
         """One step of every world that goes on; returns how many end with it."""
         batch, asked = self.batch, self._asked()
         mask = batch.mask[asked]
+        if self.agency is not None:
+            self.agency.sit(asked)
         seats_of_world = len(asked) // batch.n_worlds
         context = Context(
             time_s=np.repeat(batch.time_s, seats_of_world),
@@ -104,6 +110,7 @@ class _Play:
             ended=self.log[-1],
             n_models=len(self.world.params.model),
             events=[batch.events(b) for b in range(batch.n_worlds) for _ in range(seats_of_world)],
+            agency=self.agency,
             links=self.links,
         )
         active = context.active.copy()
@@ -113,6 +120,7 @@ class _Play:
             self.decide_s += time.perf_counter() - began
             self.decisions += int(active.sum())
         choices = check_choices(answer, active, mask, batch.noop, self.name)
+        self.decided += active.reshape(batch.n_worlds, -1).sum(axis=1)
         actions = np.full(batch.n_rows, batch.noop, np.int64)
         actions[asked] = choices
         out = batch.step(actions, self.over, self.obs)
@@ -129,7 +137,12 @@ class _Play:
     def episodes(self) -> list[Episode]:
         """What is left of each."""
         worlds, log = np.concatenate(self.rows) // self.sites, np.concatenate(self.log)
-        world, refused = self.batch.state.world, self.batch.state.panel["refused"][:, 0]
+        state, n_nodes = self.batch.state, self.world.n_nodes
+        refused = state.panel["refused"].sum(axis=1)  # without a row where nobody decides at the same time
+        arrived, world, agency = state.world["arrived"].copy(), state.world, state.agency
+        if self.agency is not None:
+            arrived += agency["arrived"][:, 0]
+        found = [agent_metrics(agency[b, 0], n_nodes) if self.agency else {} for b in range(len(self.over))]
         order = np.argsort(worlds, kind="stable")
         logs = np.split(log[order], np.cumsum(np.bincount(worlds, minlength=len(self.over)))[:-1])
         return [
@@ -137,12 +150,12 @@ class _Play:
                 log=logs[b],
                 terms=self.terms[b],
                 reward=float(self.reward[b]),
-                arrived=int(world["arrived"][b]),
+                arrived=int(arrived[b]),
                 makespan_s=float(self.batch.time_s[b]),
                 masked_s=float(world["masked_s"][b]),
                 calls=int(world["calls"][b]),
                 interventions=int(world["interventions"][b]),
-                counters={REFUSED: float(refused[b]), REFUSED_SHARE: float(refused[b]) / max(len(logs[b]), 1)},
+                counters=found[b] | {REFUSED: int(refused[b]), REFUSED_SHARE: refused[b] / max(self.decided[b], 1)},
             )
             for b in range(len(self.over))
         ]

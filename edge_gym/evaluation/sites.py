@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_gym.envs.batch import Event
 from edge_gym.envs.links import log_links
 from edge_gym.envs.sites_batch import make_sites_batch
 from edge_gym.evaluation.agent_metrics import agent_metrics
@@ -109,7 +110,7 @@ class _Play:
             ended_row=self.rows[-1] // self.per_seat,
             ended=self.log[-1],
             n_models=len(self.world.params.model),
-            events=[batch.events(b) for b in range(batch.n_worlds) for _ in range(seats_of_world)],
+            events=self._events(seats_of_world),
             agency=self.agency,
             links=self.links,
         )
@@ -159,6 +160,11 @@ class _Play:
             )
             for b in range(len(self.over))
         ]
+
+    def _events(self, seats_of_world: int) -> list[tuple[Event, ...]]:
+        """What every seat hears: all that is said in its world."""
+        counts = self.batch.state.world["news_count"].tolist()
+        return [found for b, n in enumerate(counts) for found in [self.batch.events(b) if n else ()] * seats_of_world]
 
     def _asked(self) -> np.ndarray:
         """The row of the batch in each seat: every site, or in each world the one that is asked."""

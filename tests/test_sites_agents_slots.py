@@ -248,3 +248,28 @@ def test_looking_is_free_and_shows_a_central_controller_the_truth():
     central = game.batch.look_centrally(0)
     assert [table.tobytes() for table in game.batch.state] == before
     assert central[0, AGENTS] == pytest.approx(1 / 9) and game.obs[1, 0, AGENTS] == 0
+
+
+@pytest.mark.parametrize("task", ["placement", "migration"])
+def test_an_episode_owes_nothing_to_the_one_before(task):
+    def play(game, steps=15):
+        choose, seen = RandomLegal(range(game.n_sites), 0.1), []
+        for _ in range(steps):
+            seen.append((game.obs.tobytes(), game.batch.mask.tobytes()))
+            game.step(choose(game.obs, game.batch.mask))
+        return seen
+
+    world = World(busy_world(task=task, **ROUGH["churn"]))
+    fresh, used = AgentSites(world, [4], task=task, slot_s=0.3), AgentSites(world, [9], task=task, slot_s=0.3)
+    play(used, 25)
+    used.batch.roots[:] = 4
+    used.batch.reset(np.ones(1, bool), used.obs)
+    assert play(used) == play(fresh)
+
+
+def test_which_nodes_are_there_is_known_at_once():
+    gone = (Change(time_s=1.0, node=1, what="alive", value=0.0),)
+    world, seed = apart(narrow(timeline=gone))
+    game = AgentSites(world, [seed], slot_s=0.5, heartbeat_s=100.0)
+    game.act()
+    assert game.now == 10 * SECOND and not game.batch.mask[:, 1].any() and game.batch.mask[1, 0]

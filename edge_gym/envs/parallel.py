@@ -24,7 +24,7 @@ class SitesParallelEnv(ParallelEnv):
         scenario: Preset name, file, or `Scenario`.
         illegal: What an illegal action does: "raise" `InvalidAction`, or "decline".
         render_mode: None, "ansi" or "rgb_array".
-        **arguments: Fields of the scenario; and `slot_s`, `heartbeat_s`, `reward`, `view` (Routing alone).
+        **arguments: Fields of the scenario; and `slot_s`, `heartbeat_s`, `reward`, `view`.
 
     Raises:
         EdgeGymInputError: An argument or the scenario is not valid.
@@ -45,7 +45,7 @@ class SitesParallelEnv(ParallelEnv):
         self.metadata = {**self.metadata, "name": f"{task}_v0"}
         self.illegal = check_choice("illegal", illegal, ("raise", "decline"))
         self.render_mode = check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
-        settings, overrides = split_settings(task, arguments)
+        settings, overrides = split_settings(arguments)
         self.task, self.world = resolve_task(task, scenario, overrides)
         self.batch = make_sites_batch(self.task, self.world, 1, site_rules(self.world, **settings))
         self.possible_agents = [f"site_{s}" for s in range(self.world.n_sites)]

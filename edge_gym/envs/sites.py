@@ -24,7 +24,7 @@ class SitesVectorEnv(EdgeVectorEnv):
         num_worlds: B, at least 1; `num_envs` is B x S.
         task: "routing", "placement" or "migration".
         **arguments: As for `EdgeVectorEnv`: scenario, autoreset_mode, illegal, copy, render_mode, fields of the
-            scenario; and those by which the sites decide: `slot_s`, `heartbeat_s`, `reward`, `view` (Routing alone).
+            scenario; and those by which the sites decide: `slot_s`, `heartbeat_s`, `reward`, `view`.
 
     Attributes:
         sites: The batch, as sites see it.
@@ -34,7 +34,7 @@ class SitesVectorEnv(EdgeVectorEnv):
     """
 
     def __init__(self, num_worlds: int = 1, *, task: str = "routing", **arguments: Any) -> None:
-        self._settings, others = split_settings(task, arguments)
+        self._settings, others = split_settings(arguments)
         check_choice("task", task, SITE_TASKS)
         super().__init__(num_worlds, task=task, **others)
 

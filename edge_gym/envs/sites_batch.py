@@ -109,7 +109,7 @@ def check_slot(slot_s: Any) -> float:
     return _seconds("slot_s", slot_s, 0.0)
 
 
-def split_settings(task: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_settings(arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arguments that say how the sites decide, and the fields of the scenario."""
     names = ("slot_s", "heartbeat_s", "reward", "view")
     return {k: v for k, v in arguments.items() if k in names}, {k: v for k, v in arguments.items() if k not in names}

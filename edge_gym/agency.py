@@ -11,7 +11,7 @@ from edge_gym.envs.batch import Batch
 from edge_gym.kernel.agent_tables import COST_TERMS, LIVING
 from edge_gym.kernel.assignment import Problem, link_children
 from edge_gym.kernel.problem import fill_between, fill_problem
-from edge_gym.kernel.tables import MIGRATION, NONE, PLACEMENT, SECOND
+from edge_gym.kernel.tables import MIGRATION, NONE, PLACEMENT, SECOND, State
 
 ROSTER = np.dtype(  # an agent that is there
     [
@@ -33,6 +33,14 @@ ROSTER = np.dtype(  # an agent that is there
 
 # Tables of a problem with a row for each agent.
 OF_AGENTS = {"own", "refuse", "load", "memory", "storage", "traffic", "model", "parent", "talk_delay", "talk_bytes"}
+
+
+class Asked(NamedTuple):
+    """What each row of a batch is asked about."""
+
+    world: np.ndarray  # (R,) its world
+    agent: np.ndarray  # (R,) row of the agent, 0 where there is none
+    is_agent: np.ndarray  # (R,) bool
 
 
 class Subjects(NamedTuple):
@@ -146,11 +154,11 @@ class Agency:
             b: World.
             user: Row of the application in `users`; by default that of the subject, which must be an agent.
         """
-        state, whole = self._batch.state, self._problem
-        subject = int(state.world[b]["subject"]) if user is None else user * self._most
-        p = int(state.agent[b, subject]["app"]) if user is None else user
-        app = state.app[b, p]
-        count = fill_problem(self._batch.world.params, state, b, p, self._terms, whole)
+        whole, (state, w) = self._problem, self._tables(b)
+        subject = self.subject(b) if user is None else user * self._most
+        p = int(state.agent[w, subject]["app"]) if user is None else user
+        app = state.app[w, p]
+        count = fill_problem(self._batch.world.params, state, w, p, self._terms, whole)
         shared = {"rtt_s", "per_byte", "weights", "crowd_weight"}
         parts = {
             name: table if name in shared else table[:count].copy() if name in OF_AGENTS else table.copy()
@@ -159,7 +167,7 @@ class Agency:
         parts["child_at"], parts["child"] = np.zeros(count + 1, np.int64), np.zeros(count, np.int64)
         link_children(parts["parent"], parts["child_at"], parts["child"])
         first = p * self._most
-        rows = state.agent[b, first : first + count]
+        rows = state.agent[w, first : first + count]
         return Assignment(
             problem=Problem(**parts),
             terms=self._terms[:count].copy(),
@@ -173,10 +181,10 @@ class Agency:
 
     def roster(self, b: int) -> np.ndarray:
         """The agents that are there in world `b`, an array of dtype `ROSTER`."""
-        state = self._batch.state
-        found = np.flatnonzero(state.agent[b]["serial"] != NONE)
-        agents = state.agent[b, found]
-        apps = state.app[b, agents["app"]]
+        state, w = self._tables(b)
+        found = np.flatnonzero((state.agent[w]["serial"] != NONE) & self._knows(b)[state.agent[w]["app"]])
+        agents = state.agent[w, found]
+        apps = state.app[w, agents["app"]]
         table = np.zeros(len(found), ROSTER)
         table["agent"] = found
         table["application"], table["site"] = apps["id"], apps["site"]
@@ -184,21 +192,19 @@ class Agency:
             table[name] = agents[name]
         table["rate_per_s"] = agents["need"] * self._batch.world.params.role["rate_per_s"][agents["role"]]
         table["state_bytes"] = self._state_bytes(agents)
-        lived_s = (state.world[b]["now_ns"] - agents["settled_ns"]) / SECOND
+        lived_s = (state.world[w]["now_ns"] - agents["settled_ns"]) / SECOND
         table["lived_s"] = np.where(agents["state"] == LIVING, lived_s, 0.0)
         return table
 
     def member(self, b: int) -> tuple[int, int]:
         """Number of the subject's application in the episode, and which of its agents the subject is."""
-        agent = self._batch.state.agent[b, self.subject(b)]
-        return int(self._batch.state.app[b, agent["app"]]["id"]), self.subject(b) - int(agent["app"]) * self._most
+        state, w = self._tables(b)
+        agent = state.agent[w, self.subject(b)]
+        return int(state.app[w, agent["app"]]["id"]), self.subject(b) - int(agent["app"]) * self._most
 
     def subjects(self) -> Subjects:
         """The subjects of all worlds; -1 where it is no agent."""
-        state = self._batch.state
-        worlds, world = np.arange(len(state.world)), state.world
-        is_agent = np.isin(world["subject_kind"], (PLACEMENT, MIGRATION))
-        row = np.where(is_agent, world["subject"], 0)
+        state, (worlds, row, is_agent) = self._batch.state, self._asked()
         agent = state.agent[worlds, row]
         app = state.app[worlds, agent["app"]]
         names = Subjects._fields[:-1]
@@ -221,3 +227,17 @@ class Agency:
     def subject(self, b: int) -> int:
         """Row of the agent that is asked about in world `b` (the column `agent` of the roster)."""
         return int(self._batch.state.world[b]["subject"])
+
+    def _asked(self) -> Asked:
+        """Who is asked about in each row."""
+        world = self._batch.state.world
+        is_agent = np.isin(world["subject_kind"], (PLACEMENT, MIGRATION))
+        return Asked(np.arange(len(world)), np.where(is_agent, world["subject"], 0), is_agent)
+
+    def _tables(self, b: int) -> tuple[State, int]:
+        """The worlds as row `b` may know them, and which of them is its own."""
+        return self._batch.state, b
+
+    def _knows(self, b: int) -> np.ndarray:
+        """(P,) bool, the applications of whose agents row `b` may know."""
+        return np.ones(self._batch.state.app.shape[1], bool)

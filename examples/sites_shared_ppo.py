@@ -42,9 +42,8 @@ save_checkpoint("shared.safetensors", model)
 
 def latency(name, **rules):
     """(S,) mean latency of each test world."""
-    played = roll_out_sites(
-        world, make_policy(name), name, range(1000, 1000 + episodes), site_rules(world, slot_s, **rules)
-    )
+    rules = site_rules(world, slot_s, **rules)
+    played = roll_out_sites(world, make_policy(name), name, range(1000, 1000 + episodes), rules).episodes
     return np.array([episode_metrics(one, world.params.model["kind"])["latency_mean_s"] for one in played])
 
 

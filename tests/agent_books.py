@@ -106,8 +106,10 @@ def check_agent(game: AgentGame, b: int, g: int) -> None:
     assert (agent["node"] != NONE, agent["target"] != NONE) == homes[int(agent["state"])]
     assert agent["node"] != agent["target"] or agent["node"] == NONE
     assert all(node["alive"][n] for n in (agent["node"], agent["target"]) if n != NONE)
-    is_subject = w["subject_kind"] not in (0, REQUEST) and w["subject"] == g
-    in_list = g in chain(game.row("agency", b)["ask_head"], game.row("agent", b)["next"])
+    desk, after = game.row("desk", b), game.row("agent", b)["next"]  # desks: only where the sites decide
+    is_subject = (w["subject_kind"] not in (0, REQUEST) and w["subject"] == g) or g in desk["subject"]
+    heads = game.row("agency", b)["ask_head"], *desk["head"], *game.row("panel", b)["back_head"]
+    in_list = any(g in chain(head, after) for head in heads)
     assert agent["listed"] == in_list and not (in_list and is_subject)
     assert (agent["state"] != ASKED) or in_list or is_subject
     assert agent["waiting"] == 0 or agent["state"] in (ASKED, STARTING, MOVING)

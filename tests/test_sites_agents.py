@@ -1,7 +1,5 @@
 """Placement and Migration where the sites decide: the worlds of the single environment, split by the users' sites."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from sites_play import run_checkers
@@ -26,7 +24,8 @@ def choose(mask, rng):
 
 @pytest.mark.parametrize("task", MODULES)
 def test_the_site_of_the_user_decides_and_the_world_is_that_of_the_single_environment(task):
-    env, single = MODULES[task].parallel_env(reward="shared", **WORLDS[task]), EdgeEnv(task=task, **WORLDS[task])
+    in_turn = {"slot_s": 0.0, "view": "central", "reward": "shared"}
+    env, single = MODULES[task].parallel_env(**in_turn, **WORLDS[task]), EdgeEnv(task=task, **WORLDS[task])
     obs, infos = env.reset(seed=3)
     seen, info = single.reset(seed=3)
     rng, sites, steps = np.random.default_rng(0), set(), 0
@@ -62,9 +61,8 @@ def test_the_site_of_the_user_decides_and_the_world_is_that_of_the_single_enviro
 def test_every_site_is_paid_for_the_requests_that_entered_there(task):
     """The terms of the sites add up to those of one controller, and each site's latency to that of its requests."""
     weights = {"weights.migration": 0.5, "weights.cost": 10.0, "weights.slo_miss": 0.3, "weights.energy": 1e-3}
-    env, single = (
-        make(**weights, **WORLDS[task]) for make in (MODULES[task].parallel_env, partial(EdgeEnv, task=task))
-    )
+    env = MODULES[task].parallel_env(slot_s=0.0, view="central", **weights, **WORLDS[task])
+    single = EdgeEnv(task=task, **weights, **WORLDS[task])
     _, infos = env.reset(seed=3)
     single.reset(seed=3)
     rng, paid, spent, different = np.random.default_rng(0), np.zeros(env.batch.n_sites), np.zeros(env.batch.n_sites), 0
@@ -123,9 +121,33 @@ def test_looking_changes_nothing():
     assert play(False) == play(True)
 
 
-def test_what_only_routing_has_is_refused_by_name():
-    for name in ("slot_s", "heartbeat_s", "view"):
+@pytest.mark.parametrize("task", MODULES)
+def test_terms_of_sites_that_decide_at_once_add_up(task):
+    """In slots, on books of their own: every site's latency is that of its requests, and the sum that of the world."""
+    often = {"applications_per_s": 3.0} if task == "placement" else {}
+    env = MODULES[task].parallel_env(slot_s=1.0, heartbeat_s=3.0, **WORLDS[task], **often)
+    _, infos = env.reset(seed=3)
+    rng, n_sites, together = np.random.default_rng(0), env.batch.n_sites, 0
+    paid, spent = np.zeros(n_sites), np.zeros(n_sites)
+    np.add.at(spent, env.batch.ended()[0], env.batch.ended()[1]["latency_ns"] / SECOND)
+    while env.agents:
+        together = max(together, sum(info["active"] for info in infos.values()))
+        idle = [agent for agent in env.agents if not infos[agent]["active"]]
+        assert all(infos[agent]["action_mask"].sum() == 1 for agent in idle)
+        obs, _, _, _, infos = env.step({agent: choose(infos[agent]["action_mask"], rng) for agent in env.agents})
+        assert all(env.observation_space(agent).contains(obs[agent]) for agent in obs)
+        assert env.state_space.contains(env.state())
+        paid -= [infos[agent]["reward_terms"]["latency"] for agent in infos]
+        rows, log = env.batch.ended()
+        np.add.at(spent, rows, log["latency_ns"] / SECOND)
+    assert paid == pytest.approx(spent, rel=1e-9) and together > 1
+
+
+def test_wrong_arguments_are_refused_by_name():
+    for name in ("slot_s", "heartbeat_s"):
         with pytest.raises(EdgeGymInputError, match=name):
-            migration_v0.parallel_env(**{name: 1.0})
+            migration_v0.parallel_env(**{name: -1.0})
+    with pytest.raises(EdgeGymInputError, match="view"):
+        placement_v0.parallel_env(view="mine")
     with pytest.raises(EdgeGymInputError, match="task"):
         SitesVectorEnv(1, task="joint")

@@ -1,8 +1,5 @@
 """Policies that decide for every site: same worlds, honest counts, no privileges."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sites_play import preset
@@ -21,7 +18,7 @@ POLICIES = ("jsq", "p2c", "sect_watchdog", "linucb", "e3_fast", "round_robin")
 def test_one_site_that_decides_at_once_is_the_usual_rollout(name, view):
     world = preset("churn", n_sites=1, n_nodes=5, n_requests=60, age_s=0.2, up_mean_s=5.0)
     usual = roll_out(world, make_policy(name), name, [3, 4]).episodes
-    by_site = roll_out_sites(world, make_policy(name), name, [3, 4], site_rules(world, 0.0, view=view))
+    by_site = roll_out_sites(world, make_policy(name), name, [3, 4], site_rules(world, 0.0, view=view)).episodes
     for one, other in zip(usual, by_site, strict=True):
         assert one.log.tobytes() == other.log.tobytes()
         assert one.terms.tobytes() == other.terms.tobytes() and one.reward == other.reward
@@ -31,7 +28,7 @@ def test_one_site_that_decides_at_once_is_the_usual_rollout(name, view):
 @pytest.mark.parametrize("view", ["own", "central"])
 def test_every_request_ends_once_and_is_paid_for(name, view):
     world = preset("overload", n_sites=3, n_nodes=5, n_requests=80, queue_capacity=0, load=1.5)
-    episodes = roll_out_sites(world, make_policy(name), name, [1, 2], site_rules(world, 0.3, view=view))
+    episodes = roll_out_sites(world, make_policy(name), name, [1, 2], site_rules(world, 0.3, view=view)).episodes
     for episode in episodes:
         assert episode.arrived == 80 and sorted(episode.log["id"]) == list(range(80))
         assert -episode.terms[0] == pytest.approx(episode.log["latency_ns"].sum() / 1e9, rel=1e-9)
@@ -46,7 +43,7 @@ def test_own_books_cost_latency_where_central_ones_are_current():
     mean = {}
     for view in ("own", "central"):
         rules = site_rules(world, 0.1, 4.0, view=view)
-        episodes = roll_out_sites(world, make_policy("sect_watchdog"), "sect_watchdog", range(6), rules)
+        episodes = roll_out_sites(world, make_policy("sect_watchdog"), "sect_watchdog", range(6), rules).episodes
         mean[view] = np.mean([-episode.reward for episode in episodes])
     assert mean["own"] > 1.1 * mean["central"]
 
@@ -56,14 +53,3 @@ def test_policies_that_are_privileged_or_decide_something_else_are_refused(name)
     world = preset("toy2")
     with pytest.raises(EdgeGymInputError):
         roll_out_sites(world, make_policy(name), name, [1], site_rules(world))
-
-
-def test_the_script_makes_its_table(capsys):
-    path = Path(__file__).resolve().parent.parent / "scripts" / "price_of_decentralisation.py"
-    spec = importlib.util.spec_from_file_location("price", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    arguments = ["--scenarios", "overload", "--policies", "jsq", "--slots", "0,0.2", "--beats", "1"]
-    assert script.main([*arguments, "--episodes", "2", "--requests", "40"]) == 0
-    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "jsq" in line]
-    assert [row[1] for row in rows] == ["0", "0.2"] and all("[" in row[3] for row in rows)

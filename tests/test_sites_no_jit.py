@@ -11,11 +11,11 @@ PLAY = """
 import json
 import numba
 import numpy as np
-from edge_gym import routing_v0
+from edge_gym import migration_v0, placement_v0, routing_v0
 from edge_gym.checks import fingerprint
 
-def play(**arguments):
-    env, rng = routing_v0.parallel_env(**arguments), np.random.default_rng(5)
+def play(module=routing_v0, **arguments):
+    env, rng = module.parallel_env(**arguments), np.random.default_rng(5)
     obs, infos = env.reset(seed=7)
     hashes = []
     while env.agents:
@@ -33,6 +33,8 @@ print(json.dumps({
     "at once": play(scenario="mixed", slot_s=0.0, heartbeat_s=0.3, **busy, **small),
     "refused": play(scenario="overload", queue_capacity=0, load=3.0, slot_s=0.25, **small),
     "central": play(scenario="churn", view="central", reward="shared", slot_s=0.25, **small),
+    "placement": play(placement_v0, scenario="campus-8", horizon_s=6.0, slot_s=0.5, up_mean_s=4.0, churn_share=0.5),
+    "migration": play(migration_v0, scenario="commute-16", horizon_s=6.0, n_nodes=8, slot_s=0.5, heartbeat_s=2.0),
 }))
 """
 
@@ -54,7 +56,7 @@ def test_rep_the_uncompiled_run_of_the_sites_is_uncompiled(both):
     assert [run["disabled"] for run in both] == [False, True]
 
 
-@pytest.mark.parametrize("world", ["mixed", "at once", "refused", "central"])
+@pytest.mark.parametrize("world", ["mixed", "at once", "refused", "central", "placement", "migration"])
 def test_rep_uncompiled_sites_equal_compiled_ones_bit_for_bit(both, world):
     compiled, plain = both[0][world], both[1][world]
     assert len(compiled) == len(plain) > 15

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_gym.errors import EdgeGymInputError, printable
+from edge_gym.evaluation.deciders import Deciders, as_deciders
 from edge_gym.evaluation.execution import MAX_WORKERS, SHARD_TIMEOUT_S, Execution
 from edge_gym.evaluation.shards import MAX_EPISODES
 from edge_gym.evaluation.splits import TEST, splits_of
+from edge_gym.policy import is_privileged, make_policy
 from edge_gym.scenario import Scenario
 from edge_gym.scenario.parse import parse, scalar
 from edge_gym.scenario.presets import resolve
@@ -45,10 +47,10 @@ def bench(options: argparse.Namespace) -> int:
     options.task = options.task or "routing"
     episodes = whole_number("--episodes", options.episodes or "20", 1, MAX_EPISODES)
     seed = whole_number("--seed", options.seed or str(TEST.first), 0, 2**63 - episodes)
-    execution = how(options)
+    execution, by_site = how(options), deciders(options)
     with environment(options):
         results = evaluate(
-            names("--policies", options.policies) if options.policies else list(get_task(options.task).policies),
+            names("--policies", options.policies) if options.policies else usual_policies(options.task, by_site),
             task=options.task,
             scenario=scenarios(options),
             seeds=range(seed, seed + episodes),
@@ -61,6 +63,7 @@ def bench(options: argparse.Namespace) -> int:
             resume=options.resume,
             overwrite=options.overwrite,
             progress=execution.progress,
+            by_site=by_site,
         )
     show(options, results)
     console = wide_console()
@@ -71,6 +74,23 @@ def bench(options: argparse.Namespace) -> int:
             text = f"Seeds of the split '{split.name}' ({split.first} ... {split.last}) are for {split.use}."
             console.print(text, markup=False)
     return 0
+
+
+def deciders(options: argparse.Namespace) -> Deciders | None:
+    """How the arguments want the sites to decide; None: one controller does."""
+    if options.by_site is None:
+        return None
+    try:
+        return as_deciders(parse_settings(names("--by-site", options.by_site), "--by-site"))
+    except EdgeGymInputError as error:
+        field = error.field.replace("by_site", "--by-site", 1)
+        raise EdgeGymInputError(field, error.value, error.allowed, error.where, error.hint) from None
+
+
+def usual_policies(task: str, by_site: Deciders | None) -> list[str]:
+    """The policies that are compared unless others are named: a few of the task, those that sites can have."""
+    policies = list(get_task(task).policies)
+    return policies if by_site is None else [name for name in policies if not is_privileged(make_policy(name))]
 
 
 def how(options: argparse.Namespace, keep_going: bool = False) -> Execution:

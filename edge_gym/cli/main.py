@@ -156,6 +156,7 @@ def _bench_parser(subs: Any) -> Parser:
     add("--shard-timeout", metavar="S", help="seconds after which a worker is taken for hung (default: 4 hours)")
     add("--batch-size", default="64", metavar="N", help="worlds at the same time in a process; fewer save memory")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the scenario, as in --set load=0.9")
+    add("--by-site", metavar="FIELD=VALUE[,...]", help="the sites decide, as in slot_s=0.1,heartbeat_s=4,view=own")
     add("--trace", metavar="FILE", help="requests from a trace file; see docs/data.md")
     add("--quiet", action="store_true", help="no progress bar")
     llm = parser.add_argument_group("policies that ask a language model", "an endpoint is set in the environment")

@@ -22,6 +22,7 @@ def replay(options: argparse.Namespace) -> int:
     """Run the command; nothing is written unless the episode is the one that was evaluated."""
     from edge_gym.evaluation.finished_run import FinishedRun
     from edge_gym.evaluation.replay_data import MAX_CELLS
+    from edge_gym.evaluation.sites import by_sites
     from edge_gym.evaluation.video import check_video
 
     episode = whole_number("--episode", options.episode, 0, 10**9)
@@ -30,6 +31,9 @@ def replay(options: argparse.Namespace) -> int:
     row = run.pick(episode, options.policy, options.scenario, seed)
     if row["bound"]:
         raise EdgeGymInputError("policy", row["policy"], "a policy: a bound decides nothing that could be shown")
+    if by_sites(row):
+        allowed = "one in which one controller decides: episodes that the sites decided are not recorded"
+        raise EdgeGymInputError("scenario", row["scenario"], allowed, options.run)
     scenario = run.scenario(row)
     _check_size(scenario.pool.n_nodes, row.get("requests"))
     page = _target(options.out or f"replay-{_slug(row)}.html", (".html",), options.overwrite)

@@ -15,7 +15,7 @@ from edge_gym.evaluation.shards import MAX_EPISODES, Shard
 from edge_gym.evaluation.suites import load_suite, suite_cells
 
 # What a suite says itself.
-NOT_WITH = ("task", "scenario", "policies", "seed", "trace", "set")
+NOT_WITH = ("task", "scenario", "policies", "seed", "trace", "set", "by_site")
 
 
 def bench_suite(options: argparse.Namespace) -> int:
@@ -27,7 +27,7 @@ def bench_suite(options: argparse.Namespace) -> int:
     for name in NOT_WITH:
         if getattr(options, name):
             allowed = "left out with --suite, which says it; for another comparison write another suite"
-            raise EdgeGymInputError(f"--{name}", getattr(options, name), allowed)
+            raise EdgeGymInputError(f"--{name.replace('_', '-')}", getattr(options, name), allowed)
     suite, execution = load_suite(options.suite), how(options, keep_going=True)
     episodes = None if options.episodes is None else whole_number("--episodes", options.episodes, 1, MAX_EPISODES)
     also = names("--also", options.also) if options.also is not None else []

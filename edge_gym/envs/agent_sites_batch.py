@@ -1,4 +1,4 @@
-"""A batch of worlds with AI agents, split by site: whoever's user an agent serves decides about it."""
+"""A batch of worlds with AI agents, split by site, one decision at a time on central books."""
 
 from __future__ import annotations
 

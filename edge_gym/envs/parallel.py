@@ -9,7 +9,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Space
 from pettingzoo import ParallelEnv
 
 from edge_gym.envs.common import check_choice, check_seed, clear, resolve_task
-from edge_gym.envs.sites_batch import SITE_TASKS, make_sites_batch, split_settings
+from edge_gym.envs.sites_batch import SITE_TASKS, make_sites_batch, site_rules, split_settings
 from edge_gym.errors import ClosedEnv, EpisodeOver, InvalidAction, ResetNeeded, show
 from edge_gym.kernel import step as kernel
 from edge_gym.kernel.tables import OUTCOME, TERMS
@@ -24,7 +24,7 @@ class SitesParallelEnv(ParallelEnv):
         scenario: Preset name, file, or `Scenario`.
         illegal: What an illegal action does: "raise" `InvalidAction`, or "decline".
         render_mode: None, "ansi" or "rgb_array".
-        **arguments: Fields of the scenario; and `slot_s`, `heartbeat_s`, `reward`, `view` (Routing alone).
+        **arguments: Fields of the scenario; and `slot_s`, `heartbeat_s`, `reward`, `view`.
 
     Raises:
         EdgeGymInputError: An argument or the scenario is not valid.
@@ -45,9 +45,9 @@ class SitesParallelEnv(ParallelEnv):
         self.metadata = {**self.metadata, "name": f"{task}_v0"}
         self.illegal = check_choice("illegal", illegal, ("raise", "decline"))
         self.render_mode = check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
-        settings, overrides = split_settings(task, arguments)
+        settings, overrides = split_settings(arguments)
         self.task, self.world = resolve_task(task, scenario, overrides)
-        self.batch = make_sites_batch(self.task, self.world, 1, settings)
+        self.batch = make_sites_batch(self.task, self.world, 1, site_rules(self.world, **settings))
         self.possible_agents = [f"site_{s}" for s in range(self.world.n_sites)]
         self.agents: list[str] = []
         shown = self.task.observation_space(self.world.n_nodes)

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_gym.envs.by_site import BySite
 from edge_gym.envs.common import check_choice
-from edge_gym.envs.sites_batch import SITE_TASKS, make_sites_batch, split_settings
+from edge_gym.envs.sites_batch import SITE_TASKS, make_sites_batch, site_rules, split_settings
 from edge_gym.envs.vector import EdgeVectorEnv
 from edge_gym.errors import EdgeGymInputError
 
@@ -24,7 +24,7 @@ class SitesVectorEnv(EdgeVectorEnv):
         num_worlds: B, at least 1; `num_envs` is B x S.
         task: "routing", "placement" or "migration".
         **arguments: As for `EdgeVectorEnv`: scenario, autoreset_mode, illegal, copy, render_mode, fields of the
-            scenario; and those by which the sites decide: `slot_s`, `heartbeat_s`, `reward`, `view` (Routing alone).
+            scenario; and those by which the sites decide: `slot_s`, `heartbeat_s`, `reward`, `view`.
 
     Attributes:
         sites: The batch, as sites see it.
@@ -34,7 +34,7 @@ class SitesVectorEnv(EdgeVectorEnv):
     """
 
     def __init__(self, num_worlds: int = 1, *, task: str = "routing", **arguments: Any) -> None:
-        self._settings, others = split_settings(task, arguments)
+        self._settings, others = split_settings(arguments)
         check_choice("task", task, SITE_TASKS)
         super().__init__(num_worlds, task=task, **others)
 
@@ -54,7 +54,7 @@ class SitesVectorEnv(EdgeVectorEnv):
         return super().reset(seed=seed, options=options)
 
     def _make_batch(self, n_worlds: int) -> BySite:
-        self.sites = make_sites_batch(self.task, self.world, n_worlds, self._settings)
+        self.sites = make_sites_batch(self.task, self.world, n_worlds, site_rules(self.world, **self._settings))
         return self.sites
 
     def _info(

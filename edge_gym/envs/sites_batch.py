@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edge_gym.envs.agent_sites_batch import AgentSitesBatch
+from edge_gym.envs.agent_slots_batch import AgentSlotsBatch
 from edge_gym.envs.by_site import BySite
 from edge_gym.envs.common import check_choice
 from edge_gym.errors import EdgeGymInputError
@@ -96,33 +97,38 @@ def site_rules(
     if heartbeat_s is None:
         heartbeat_s = max(world.scenario.telemetry.age_s, 1.0)
     rules = np.zeros(1, SITE_RULES)
-    rules["slot_ns"] = 0 if _seconds("slot_s", slot_s, 0.0) == 0.0 else round(float(slot_s) * SECOND)
+    rules["slot_ns"] = round(check_slot(slot_s) * SECOND)
     rules["beat_ns"] = round(_seconds("heartbeat_s", heartbeat_s, 1e-6) * SECOND)
     rules["shared"] = check_choice("reward", reward, ("own", "shared")) == "shared"
     rules["central"] = check_choice("view", view, ("own", "central")) == "central"
     return rules
 
 
-def split_settings(task: str, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def check_slot(slot_s: Any) -> float:
+    """`slot_s`, if it is 0 or a number of seconds in 1e-6 ... 3,600."""
+    return _seconds("slot_s", slot_s, 0.0)
+
+
+def split_settings(arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arguments that say how the sites decide, and the fields of the scenario."""
-    names = ("slot_s", "heartbeat_s", "reward", "view") if task == "routing" else ("reward",)
+    names = ("slot_s", "heartbeat_s", "reward", "view")
     return {k: v for k, v in arguments.items() if k in names}, {k: v for k, v in arguments.items() if k not in names}
 
 
-def make_sites_batch(task: Task, world: World, n_worlds: int, settings: dict[str, Any]) -> BySite:
+def make_sites_batch(task: Task, world: World, n_worlds: int, rules: np.ndarray) -> BySite:
     """A batch of worlds whose sites decide.
 
     Args:
         task: What is decided.
         world: The scenario made ready to run.
         n_worlds: B.
-        settings: Arguments of `site_rules`.
-
-    Raises:
-        EdgeGymInputError: A setting is out of range.
+        rules: Of `site_rules`.
     """
-    rules = site_rules(world, **settings)
-    return AgentSitesBatch(world, n_worlds, task, rules) if task.asks else SitesBatch(world, n_worlds, rules)
+    if not task.asks:
+        return SitesBatch(world, n_worlds, rules)
+    # At once and on central books, or with one site, one decides at a time, as a single controller would.
+    in_turn = rules["slot_ns"][0] == 0 and (rules["central"][0] == 1 or world.n_sites == 1)
+    return (AgentSitesBatch if in_turn else AgentSlotsBatch)(world, n_worlds, task, rules)
 
 
 def _seconds(field: str, value: Any, least: float) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 
 from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import resolve_task
+from edge_gym.envs.sites_batch import make_sites_batch
 from edge_gym.evaluation.execution import Answer, Lost, answer
 from edge_gym.evaluation.shards import Shard
 
@@ -32,7 +33,7 @@ class Processes:
     """Worker processes, started when they are needed and used again; see `edge_gym.evaluation.execution.Engine`."""
 
     def __init__(self, todo: Sequence[Shard]) -> None:
-        for shard in {shard.decides: shard for shard in todo if not shard.bound}.values():
+        for shard in {(shard.decides, shard.by_site is None): shard for shard in todo if not shard.bound}.values():
             _warm_up(shard)
         self._context = multiprocessing.get_context("spawn")
         self._idle: list[_Worker] = []
@@ -117,6 +118,11 @@ def _follow(sentinel: int) -> None:
 
 def _warm_up(shard: Shard) -> None:
     """Compile the kernel once here, so that the workers find it in the cache instead of all compiling it."""
-    batch = Batch(resolve_task(shard.task, shard.scenario, {})[1], 1, shard.decides)
+    task, world = resolve_task(shard.task, shard.scenario, {})
+    batch: Batch
+    if shard.by_site is None:
+        batch = Batch(world, 1, shard.decides)
+    else:
+        batch = make_sites_batch(task, world, 1, shard.by_site.rules(world))
     batch.reset(np.ones(1, bool), batch.empty_obs())
-    batch.step(np.array([batch.noop]), np.zeros(1, bool))
+    batch.step(np.full(batch.n_rows, batch.noop), np.zeros(1, bool))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_gym.errors import EdgeGymInputError, printable
+from edge_gym.evaluation.deciders import as_deciders
 from edge_gym.evaluation.execution import SHARD_TIMEOUT_S, Done, Execution
 from edge_gym.evaluation.provenance import about_run, kernel_hash
 from edge_gym.evaluation.results import Results
@@ -15,6 +16,7 @@ from edge_gym.evaluation.shards import MAX_EPISODES, Shard, check_sendable, plan
 from edge_gym.evaluation.workers import run_all
 from edge_gym.files import file_sha256
 from edge_gym.policy import Policy
+from edge_gym.scenario.io import to_plain
 
 
 def evaluate(
@@ -33,6 +35,7 @@ def evaluate(
     address: str | None = None,
     shard_timeout_s: float = SHARD_TIMEOUT_S,
     keep_going: bool = False,
+    by_site: Any = None,
     **overrides: Any,
 ) -> Results:
     """Run every policy on the same worlds.
@@ -56,6 +59,8 @@ def evaluate(
         shard_timeout_s: Wall-clock seconds after which the worker process of a shard is taken for hung; like one
             that was killed it is tried again in a fresh process, twice.
         keep_going: A policy that fails is listed in `Results.failures` and not scored, and the others go on.
+        by_site: How the sites decide: `Deciders`, or a mapping with any of its fields `slot_s`, `heartbeat_s` and
+            `view`; None: one controller decides for all (docs/multiagent.md).
         **overrides: Fields of the scenario.
 
     Returns:
@@ -73,7 +78,7 @@ def evaluate(
         keep_going=keep_going,
         progress=progress,
     )
-    shards = plan(policies, task, scenario, seeds, check_batch_size(batch_size), overrides)
+    shards = plan(policies, task, scenario, seeds, check_batch_size(batch_size), overrides, as_deciders(by_site))
     return run_plan([shards], execution, out, resume, overwrite)
 
 
@@ -185,12 +190,14 @@ def _identity(cells: Sequence[list[Shard]], suite: dict[str, Any] | None) -> dic
 
 
 def _cell_identity(shards: list[Shard]) -> dict[str, Any]:
+    decided = {shard.scenario.name: to_plain(shard.by_site) for shard in shards if shard.by_site is not None}
     one = [shard for shard in shards if shard.policy == shards[0].policy and shard.scenario is shards[0].scenario]
     return {
         "task": shards[0].task,
         "scenarios": {shard.scenario.name: shard.fingerprint for shard in shards},
         "policies": [_named(shard) for shard in {shard.policy: shard for shard in shards}.values()],
         "seeds": [seed for shard in one for seed in shard.seeds],
+        "by_site": decided,
     }
 
 

@@ -144,6 +144,10 @@ def record(
         raise EdgeGymInputError("seed", seed, f"one of the {len(every)} seeds of the evaluation", "record")
     if not every_s > 0:
         raise EdgeGymInputError("every_s", every_s, "> 0 (s)", "record")
+    if "by_site" in overrides:
+        raise EdgeGymInputError(
+            "by_site", overrides["by_site"], "left out: what sites decide is not recorded", "record"
+        )
     shards = plan([policy], task, scenario, every, 64, overrides)
     shard = next(shard for shard in shards if seed in shard.seeds)
     if shard.bound:

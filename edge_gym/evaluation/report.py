@@ -47,6 +47,7 @@ COLUMNS = (
     Column("stutter_gap_share", "stutter b", percent, agents=False),
     Column("healthy_masked_share", "masked", percent, if_any=True),
     Column("drop_share", "drops", percent),
+    Column("sites.refused_share", "refused", percent, if_any=True),
     Column("latency_ratio_oracle", "x oracle", lambda v: f"{v:.3f}", interval=True),
     Column("cost_usd", "USD", figure, agents=True),
     Column("agents.utilisation_hosts", "use", percent, agents=True),
@@ -61,7 +62,7 @@ EXPLANATION = (
     "deadline or more), with the 95 % paired bootstrap interval over the seeds; 'in time' is the share of requests "
     "done by their deadline, 'stutter a' the share served by a node while its user was in the foreground, 'stutter b' "
     "the share with a token gap beyond the bound, 'masked' the healthy capacity a controller kept closed, 'drops' the "
-    "share not served, "
+    "share not served, 'refused' the share of the sites' choices that came to nothing for want of room, "
     "'x oracle' the mean latency over the oracle's on the same worlds, 'us/decision' the controller's own time. "
     f"Lower is better except for 'in time'. {MARK} sees what no real router can see; a bound is no policy, "
     "and no policy can be below it. With AI agents: 'return' is minus the weighted cost, 'use' the reserved share of "

@@ -181,7 +181,7 @@ class Turn:
         if len(self.ended) > 2:  # the first call may import and compile
             self.decide_s += time.perf_counter() - began
             self.decisions += int(active.sum())
-        return self._check(answer)
+        return check_choices(answer, active, batch.mask, batch.noop, self.name)
 
     def _news(self) -> list[int]:
         return self.batch.state.world["news_count"].tolist()
@@ -195,36 +195,7 @@ class Turn:
             self.batch.order[f"{name}_ns"] = np.ceil(seconds * SECOND).astype(np.int64)
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        try:
-            return getattr(self.policy, method)(*arguments)
-        except EdgeGymInputError as error:  # what was given to it is wrong, not the policy
-            where = f"policy '{self.name}' in {method}"
-            raise error.moved(where=f"{where}: {error.where}" if error.where else where) from error
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise EdgeGymError(f"policy '{self.name}' failed in {method}: {reason}") from error
-
-    def _check(self, answer: Any) -> np.ndarray:
-        batch, active = self.batch, self.active
-        try:
-            choices = np.asarray(answer)
-        except (ValueError, TypeError):
-            choices = np.array(None)
-        if choices.shape != active.shape or choices.dtype.kind not in "iu":
-            found = f"{type(answer).__name__} of shape {choices.shape} and dtype {choices.dtype}"
-            raise EdgeGymError(f"policy '{self.name}' returned {found}: must be {len(active)} integers")
-        noop, n_actions = batch.noop, batch.mask.shape[1]
-        # Unsigned numbers beyond int64 would wrap around into legal ones.
-        choices = np.where(active, np.minimum(choices, n_actions), noop).astype(np.int64)
-        legal = (choices >= 0) & (choices < n_actions)
-        legal &= batch.mask[np.arange(len(active)), np.where(legal, choices, noop)]
-        wrong = np.flatnonzero(active & ~legal)
-        if len(wrong):
-            b = int(wrong[0])
-            allowed = show(np.flatnonzero(batch.mask[b]).tolist())
-            chosen = np.asarray(answer)[b]
-            raise EdgeGymError(f"policy '{self.name}' chose {chosen} in row {b}: legal now are {allowed}")
-        return choices
+        return call(self.policy, self.name, method, *arguments)
 
     def _begin(self, obs: np.ndarray) -> None:
         self.batch.reset(self.active, obs)
@@ -236,6 +207,56 @@ class Turn:
         self.reward += out.reward
         self.terms += out.terms
         self.ended.append(self.batch.ended())
+
+
+def check_choices(answer: Any, active: np.ndarray, mask: np.ndarray, noop: int, name: str) -> np.ndarray:
+    """What a policy answered, as (B,) int64 legal choices; `noop` where nothing is to be decided.
+
+    Args:
+        answer: What `act` returned.
+        active: (B,) bool, rows with a pending decision.
+        mask: (B, A) bool, the choices that are legal.
+        noop: The choice that changes nothing.
+        name: Of the policy, for messages.
+
+    Raises:
+        EdgeGymError: It is something else, or not legal.
+    """
+    try:
+        choices = np.asarray(answer)
+    except (ValueError, TypeError):
+        choices = np.array(None)
+    if choices.shape != active.shape or choices.dtype.kind not in "iu":
+        found = f"{type(answer).__name__} of shape {choices.shape} and dtype {choices.dtype}"
+        raise EdgeGymError(f"policy '{name}' returned {found}: must be {len(active)} integers")
+    n_actions = mask.shape[1]
+    # Unsigned numbers beyond int64 would wrap around into legal ones.
+    choices = np.where(active, np.minimum(choices, n_actions), noop).astype(np.int64)
+    legal = (choices >= 0) & (choices < n_actions)
+    legal &= mask[np.arange(len(active)), np.where(legal, choices, noop)]
+    wrong = np.flatnonzero(active & ~legal)
+    if len(wrong):
+        b = int(wrong[0])
+        allowed = show(np.flatnonzero(mask[b]).tolist())
+        chosen = np.asarray(answer)[b]
+        raise EdgeGymError(f"policy '{name}' chose {chosen} in row {b}: legal now are {allowed}")
+    return choices
+
+
+def call(policy: Policy, name: str, method: str, *arguments: Any) -> Any:
+    """Call a method of a policy; whatever it raises names the policy.
+
+    Raises:
+        EdgeGymError: It failed.
+    """
+    try:
+        return getattr(policy, method)(*arguments)
+    except EdgeGymInputError as error:  # what was given to it is wrong, not the policy
+        where = f"policy '{name}' in {method}"
+        raise error.moved(where=f"{where}: {error.where}" if error.where else where) from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise EdgeGymError(f"policy '{name}' failed in {method}: {reason}") from error
 
 
 def _blank(batch: Batch) -> np.ndarray:

@@ -15,13 +15,15 @@ from typing import Any, NamedTuple
 from edge_gym.bounds import BOUNDS, load_bound
 from edge_gym.envs.common import check_seed, resolve_task
 from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable
+from edge_gym.evaluation.deciders import Deciders, check_for_sites, check_task
 from edge_gym.evaluation.metrics import METRICS, check_episode, episode_metrics
 from edge_gym.evaluation.rollout import roll_out
+from edge_gym.evaluation.sites import roll_out_sites
 from edge_gym.evaluation.splits import check_unseen
 from edge_gym.plugins import load_plugins
 from edge_gym.policy import POLICIES, Policy, is_privileged, make_policy, task_of
 from edge_gym.scenario import Scenario
-from edge_gym.scenario.io import fingerprint
+from edge_gym.scenario.io import fingerprint, to_plain
 from edge_gym.tasks import TASKS, Task, get_task
 
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
@@ -48,6 +50,7 @@ class Shard:
         seeds: Seeds of the worlds.
         batch_size: How many worlds run at the same time.
         training: If it was trained: the recipe and the seed of the training; else None.
+        by_site: How the sites decide; None: one controller decides for all.
     """
 
     task: str
@@ -63,6 +66,7 @@ class Shard:
     seeds: tuple[int, ...]
     batch_size: int
     training: Mapping[str, Any] | None = None
+    by_site: Deciders | None = None
 
     @property
     def bound(self) -> bool:
@@ -72,7 +76,9 @@ class Shard:
     @property
     def key(self) -> str:
         """Name of its file: what it is, hashed."""
-        named = json.dumps([self.task, self.scenario.name, self.fingerprint, self.policy, self.seeds])
+        named = json.dumps(
+            [self.task, self.scenario.name, self.fingerprint, self.policy, self.seeds, to_plain(self.by_site)]
+        )
         return hashlib.sha256(named.encode()).hexdigest()[:24]
 
     @property
@@ -86,20 +92,41 @@ class Shard:
 
 
 def plan(
-    policies: Any, task: str, scenario: Any, seeds: Iterable[int], batch_size: int, overrides: dict[str, Any]
+    policies: Any,
+    task: str,
+    scenario: Any,
+    seeds: Iterable[int],
+    batch_size: int,
+    overrides: dict[str, Any],
+    by_site: Deciders | Sequence[Deciders | None] | None = None,
 ) -> list[Shard]:
-    """Checked work in its final order: by scenario, policy and seed."""
+    """Checked work in its final order: by scenario, policy and seed.
+
+    Args:
+        policies: As in `evaluate`, as is what follows.
+        task: See there.
+        scenario: See there.
+        seeds: See there.
+        batch_size: See there.
+        overrides: Fields of the scenario.
+        by_site: How the sites decide, in all scenarios or in each; None: one controller decides.
+    """
     worlds = _check_seeds(seeds)
     given = [scenario] if scenario is None or isinstance(scenario, str | Path | Scenario) else list(scenario)
     if not given:
         raise EdgeGymInputError("scenario", given, "at least one scenario")
     scenarios = [resolve_task(task, one, overrides)[1].scenario for one in given]
     _check_unique("scenario", [one.name for one in scenarios])
+    ways = list(by_site) if isinstance(by_site, Sequence) else [by_site] * len(scenarios)
+    if any(way is not None for way in ways):
+        check_task(task)
     entries = [_entry(policy, task) for policy in ([policies] if _is_one(policies) else policies)]
     if not entries:
         raise EdgeGymInputError("policies", entries, "at least one policy")
     _check_unique("policies", [entry.name for entry in entries])
     for entry in entries:
+        if any(way is not None for way in ways):
+            _check_for_sites(entry, task)
         check_unseen(entry.name, entry.trained_on, worlds)
     variant = None if get_task(task).decides == task else get_task(task)
     chunks = [worlds[first : first + SHARD] for first in range(0, len(worlds), SHARD)]
@@ -118,8 +145,9 @@ def plan(
             seeds=chunk,
             batch_size=int(batch_size),
             training=entry.training,
+            by_site=way,
         )
-        for one, digest in [(one, fingerprint(one)) for one in scenarios]
+        for one, digest, way in [(one, fingerprint(one), way) for one, way in zip(scenarios, ways, strict=True)]
         for entry in entries
         for chunk in chunks
     ]
@@ -175,7 +203,11 @@ def _play(shard: Shard, on_end: Callable[[int], None] | None) -> _Found:
     policy = make_policy(shard.policy) if shard.given is None else shard.given
     world = resolve_task(shard.task, shard.scenario, {})[1]
     with _begun(policy, shard.label):
-        found = roll_out(world, policy, shard.policy, shard.seeds, shard.batch_size, on_end, shard.task)
+        if shard.by_site is None:
+            found = roll_out(world, policy, shard.policy, shard.seeds, shard.batch_size, on_end, shard.task)
+        else:
+            rules = shard.by_site.rules(world)
+            found = roll_out_sites(world, policy, shard.policy, shard.seeds, rules, shard.task, on_end)
     for episode in found.episodes:
         check_episode(episode, shard.scenario.weights)
     metrics = [episode_metrics(episode, world.params.model["kind"]) for episode in found.episodes]
@@ -264,6 +296,12 @@ def _entry(policy: Any, task: str) -> _Entry:
         raise EdgeGymInputError("policies", policy, "policies whose name is a string")
     known = (getattr(made, what, None) for what in ("identity", "trained_on", "training"))
     return _Entry(name, target, given, is_privileged(made), _decides(name, made, task), *known)
+
+
+def _check_for_sites(entry: _Entry, task: str) -> None:
+    if entry.decides == "bound":
+        raise EdgeGymInputError("policies", entry.name, "a policy: where the sites decide there are no bounds")
+    check_for_sites(make_policy(entry.name) if entry.given is None else entry.given, entry.name, task)
 
 
 def _decides(name: str, policy: Policy, task: str) -> str:

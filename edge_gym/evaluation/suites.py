@@ -18,6 +18,7 @@ from typing import Any
 from edge_gym.bounds import BOUNDS
 from edge_gym.errors import EdgeGymInputError, nearest
 from edge_gym.evaluation.compare import MIN_EPISODES
+from edge_gym.evaluation.deciders import Deciders, check_for_sites
 from edge_gym.evaluation.shards import MAX_EPISODES, Shard, plan
 from edge_gym.evaluation.splits import TEST
 from edge_gym.fields import NAME_PATTERN, REQUIRED, check, number, part, text
@@ -40,6 +41,7 @@ class World:
     scenario: str = text(REQUIRED, "name of a preset, or path of a file")
     name: str | None = text(None, "name in results; null: that of the scenario", NAME_PATTERN)
     set: dict = dataclasses.field(default_factory=dict, metadata={"help": "fields that are changed, as with --set"})
+    by_site: Deciders | None = part(None, "the sites decide, and how; null: one controller does")
 
     def __post_init__(self) -> None:
         check(self)
@@ -149,11 +151,13 @@ def suite_cells(
     cells, taken, used = [], set(), set()
     for k, cell in enumerate(suite.cells):
         where = f"suite {suite.name}"
-        more = [name for name in also if name not in cell.policies and _fits(name, cell.task)]
+        alone = all(world.by_site is None for world in cell.worlds)
+        more = [name for name in also if name not in cell.policies and _fits(name, cell.task, alone)]
         try:
             worlds = [world.resolve(cell.task) for world in cell.worlds]
+            by_site = [world.by_site for world in cell.worlds]
             seeds = range(cell.first_seed, cell.first_seed + (episodes or cell.episodes))
-            shards = plan([*cell.policies, *more], cell.task, worlds, seeds, batch_size, {})
+            shards = plan([*cell.policies, *more], cell.task, worlds, seeds, batch_size, {}, by_site)
         except EdgeGymInputError as error:
             raise error.moved(f"cells[{k}]", f"{where}: {error.where}" if error.where else where) from None
         for name in {shard.scenario.name for shard in shards}:
@@ -169,13 +173,19 @@ def suite_cells(
     return cells
 
 
-def _fits(name: str, task: str) -> bool:
-    """Whether a policy plays a task. A bound does not say for which worlds it is, so it belongs in the suite."""
+def _fits(name: str, task: str, alone: bool) -> bool:
+    """Whether a policy plays a task; where it is not `alone`, for a site.
+
+    A bound does not say for which worlds it is, so it belongs in the suite.
+    """
     if name in BOUNDS:
         return False
     policy = make_policy(name)
     try:
-        task_of(policy, task)
+        if alone:
+            task_of(policy, task)
+        else:
+            check_for_sites(policy, name, task)
     except EdgeGymInputError:
         return False
     return True

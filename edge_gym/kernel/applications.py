@@ -9,6 +9,7 @@ from . import random
 from ._jit import jit_call, jit_row
 from .agent_tables import ASKED, CHAIN, EMPTY, LIVING, PARKED, STAR, STILL
 from .agents import release, wait_at_agent
+from .heard import leave_desk
 from .migration import next_phase, refresh_app, refresh_phase, refuse_waiting, send_home, turn_away
 from .requests import take_row
 from .site_books import count_arrival
@@ -254,6 +255,8 @@ def end_application(params, row, p):
         return
     for g in range(p * most, p * most + row.app[p]["n_agents"]):
         agent = row.agent[g]
+        if agent["listed"] == 1:  # only where it waits for its site to decide
+            leave_desk(row, g)
         if agent["node"] != NONE:
             release(params, row, g, agent["node"])
         if agent["target"] != NONE:

@@ -110,7 +110,7 @@ class World:
             n_worlds: Number of worlds.
             control: For a controller of the fast path: room for calibration requests, and for many ends in one step.
             by_site: For sites that decide for themselves.
-            waiting_s: With books of their own: how long requests may wait for a decision, seconds.
+            waiting_s: With books of their own: how long requests (not agents) may wait for a decision, seconds.
 
         Raises:
             EdgeGymInputError: They would need more than 64 GiB of address space.
@@ -120,10 +120,10 @@ class World:
         n_jobs = self.n_jobs + (self.n_nodes * self.scenario.control.max_probes if control else 0)
         n_sites = self.n_sites if by_site else 0
         n_books = 0 if waiting_s is None else n_sites
-        if waiting_s is not None:
+        if waiting_s is not None and not self.n_apps:
             most = self.scenario.n_requests or math.inf
             n_jobs = int(min(n_jobs + most_arrivals(p, round(waiting_s * SECOND)), most + 1))
-        n_logs = (n_jobs + 1) * (2 if control or n_books else 1)
+        n_logs = (n_jobs + 1) * (2 if control or (n_books and not self.n_apps) else 1)
         jobs, nodes = n_jobs * tables.JOB.itemsize + n_logs * tables.LOG.itemsize, self.n_nodes * slots
         books = n_books * self.n_nodes * (tables.NODE.itemsize + len(p.model) * tables.PAIR.itemsize)
         books += n_jobs * tables.JOB.itemsize if n_books else 0

@@ -15,7 +15,7 @@ from .observe import observe
 from .observe_agents import observe_agents
 from .requests import apply_choice
 from .site_books import count_arrival
-from .step import BEGIN, LOOK, NOTHING, OVER, SKIP, STEP, SUBJECT, next_event, row_of, soonest
+from .step import BEGIN, LOOK, OVER, SKIP, STEP, SUBJECT, WAKE, next_event, row_of, soonest
 from .tables import DROPPED, MIGRATION, NEVER, NO_SUBJECT, NONE, PLACEMENT, REJECTED, REQUEST, SECOND
 
 
@@ -98,9 +98,18 @@ def go_on(params, row, look, legal, times):
 @jit_row
 def run_world(params, row):
     """One event of the world or of its agents; True if the episode is over."""
-    world = row.world[0]
     p, at = soonest(row.app_due)
-    world["wake_ns"] = at
+    what = take_event(params, row, at)
+    if what == WAKE:
+        agency_event(params, row, p)
+    return what == OVER
+
+
+@jit_row
+def take_event(params, row, wake_ns):
+    """One event of the world, which is to wake at `wake_ns`; returns what it calls for, as `next_event` does."""
+    world = row.world[0]
+    world["wake_ns"] = wake_ns
     if world["sources"] > 0:
         world["stop_ns"] = NEVER
     elif world["stop_ns"] == NEVER and world["next_arrival_ns"] == NEVER:
@@ -108,14 +117,11 @@ def run_world(params, row):
     what = next_event(params, row)
     if what == OVER:
         book(row)
-        return True
-    if what == SUBJECT:
+    elif what == SUBJECT:
         j = world["subject"]
         if row.desk.shape[0] > 0 and row.job[j]["retries"] == 0:
             count_arrival(row, j)
-    elif what != NOTHING:
-        agency_event(params, row, p)
-    return False
+    return what
 
 
 @jit_row

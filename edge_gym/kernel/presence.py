@@ -2,6 +2,7 @@
 
 from ._jit import jit_row
 from .guards import set_gate
+from .heard import hear_of
 from .nodes import keep_spread, preload, refresh_due, send, settle
 from .requests import come_back
 from .router import forget_model
@@ -33,8 +34,10 @@ def join(params, row, n):
     preload(params, row, n)
     draw_bias(params, row, n)
     keep_figures(params, row, n)
-    if row.known.shape[0] > 0:
+    if row.sheet.shape[0] > 0:
         renew_views(params, row, n)
+    for s in range(row.known_lodging.shape[0]):
+        hear_of(row, s, n)
     row.world[0]["power_w"] += params.node[n]["idle_w"]
 
 

@@ -173,7 +173,7 @@ def report(params, row, j):
     job, now = row.job[j], row.world[0]["now_ns"]
     learn(params, row, job["node"], j, now)
     strike_out(params, row, job["node"], j, now)
-    if row.known.shape[0] > 0:
+    if row.sheet.shape[0] > 0:
         learn_at_site(params, row, j)
     if job["probe"] == 0:
         late = 1 if job["finish_ns"] > job["deadline_ns"] else 0
@@ -190,7 +190,7 @@ def come_back(params, row, n, j):
     row.node[n]["outstanding"] -= 1
     release_model(params, row, n, job[j]["model"])
     strike_out(params, row, n, j, world["now_ns"])
-    if row.known.shape[0] > 0:
+    if row.sheet.shape[0] > 0:
         strike_at_site(params, row, n, j)
     if job[j]["probe"] == 1:
         row.node[n]["probes"] -= 1

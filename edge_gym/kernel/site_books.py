@@ -35,6 +35,7 @@ def at_site(row, s, job):
         row.known,
         row.known_pair,
         row.sheet,
+        row.known_lodging,
     )
 
 

@@ -16,10 +16,10 @@ SITE_RULES = np.dtype(  # (1,): how the sites decide
 
 DESK = np.dtype(  # (B, S)
     [
-        ("subject", "i4"),  # job row it is asked about now; NONE: it has no say
-        ("head", "i4"),  # its requests that wait for a decision, the subject first
+        ("subject", "i4"),  # job row, or with agents agent row, it is asked about now; NONE: it has no say
+        ("head", "i4"),  # what waits for its decision; of requests the subject is the first, of agents it is not there
         ("tail", "i4"),
-        ("waiting", "i4"),  # number of those
+        ("waiting", "i4"),  # number of those, the subject included
         ("in_system", "i8"),  # its requests that have not ended
         ("mark_ns", "i8"),  # `latency_ns` is booked up to here
         ("latency_ns", "i8"),  # request-nanoseconds since the last step, drop charges included
@@ -35,8 +35,8 @@ PANEL = np.dtype(  # (B, 1)
         ("turn", "i4"),  # whose choice is carried out first
         ("slot_at_ns", "i8"),  # when they decide next; NEVER: nobody has a request
         ("beat_at_ns", "i8"),  # when nodes tell of their load next
-        ("refused", "i8"),  # requests that a node refused, since the episode began
-        ("back_head", "i4"),  # those on their way back, by due time
+        ("refused", "i8"),  # requests or agents that a node refused, since the episode began
+        ("back_head", "i4"),  # requests on their way back, by due time; agents to be asked about at the next slot
         ("back_tail", "i4"),
     ]
 )

@@ -77,6 +77,7 @@ def row_of(state, b):
         state.known[b],
         state.known_pair[b],
         state.sheet[b],
+        state.known_lodging[b],
     )
 
 

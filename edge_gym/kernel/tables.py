@@ -525,7 +525,8 @@ class Row(NamedTuple):
     panel: np.ndarray  # (1,) PANEL; no row unless each site has books of its own, as all that follow
     known: np.ndarray  # (S, N) NODE, the books of each site
     known_pair: np.ndarray  # (S, N, M) PAIR
-    sheet: np.ndarray  # (J + 1,) JOB, as booked by the site of each; the last row is nobody
+    sheet: np.ndarray  # (J + 1,) JOB, as booked by the site of each; the last row is nobody; no row with agents
+    known_lodging: np.ndarray  # (S, N) LODGING; no row without agents
 
 
 class State(NamedTuple):
@@ -551,6 +552,7 @@ class State(NamedTuple):
     known: np.ndarray  # (B, S, N) NODE
     known_pair: np.ndarray  # (B, S, N, M) PAIR
     sheet: np.ndarray  # (B, J + 1) JOB
+    known_lodging: np.ndarray  # (B, S, N) LODGING
 
 
 def allocate(
@@ -568,7 +570,7 @@ def allocate(
 ) -> State:
     """Zeroed state tables for `n_worlds` worlds; sizes are >= 1 up to `n_logs`, then >= 0."""
     b, n, m, j = n_worlds, n_nodes, n_models, n_jobs
-    sheet = np.zeros((b, j + 1 if n_books else 0), JOB)
+    sheet = np.zeros((b, j + 1 if n_books and not n_apps else 0), JOB)
     sheet["dispatch_ns"][:, -1:] = NEVER  # nobody's request is overdue
     return State(
         world=np.zeros(b, WORLD),
@@ -591,4 +593,5 @@ def allocate(
         known=np.zeros((b, n_books, n), NODE),
         known_pair=np.zeros((b, n_books, n, m), PAIR),
         sheet=sheet,
+        known_lodging=np.zeros((b, n_books if n_apps else 0, n), at.LODGING),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from edge_gym.errors import EdgeGymInputError, printable
+from edge_gym.evaluation.sites import by_sites
 from edge_gym.report import tables
 from edge_gym.report.findings import Finding, finding
 from edge_gym.report.overall import Overall, overalls_of
@@ -213,7 +214,8 @@ def _manifest(run: Run, regimes: list[Regime]) -> Iterator[tuple[str, str]]:
     for regime in regimes:
         span = f"{regime.seeds[0]} to {regime.seeds[-1]}" if len(regime.seeds) > 1 else str(regime.seeds[0])
         words = f"fingerprint {printable(regime.fingerprint, 40)}, {len(regime.seeds)} worlds, seeds {span}"
-        yield regime.title, words
+        first = next(iter(regime.episodes.values()))[0]
+        yield regime.title, words + (", decided by its sites" if by_sites(first) else "")
 
 
 def _joined(value: Any) -> str:

@@ -13,6 +13,7 @@ from edge_gym.evaluation.metrics import episode_metrics
 from edge_gym.evaluation.recording import Recording, record
 from edge_gym.evaluation.rollout import Turn
 from edge_gym.evaluation.shards import plan
+from edge_gym.evaluation.sites import by_sites
 from edge_gym.kernel.tables import SECOND
 from edge_gym.policy import make_policy
 from edge_gym.report.regimes import Regime
@@ -76,6 +77,8 @@ def play(run: Run, regime: Regime, recordings: int) -> Played:
         EdgeGymError: What is played differs from what the run says; or the manifest does not hold the scenario.
     """
     scenario = run.finished.scenario(next(iter(regime.episodes.values()))[0])
+    if by_sites(regime.episodes[regime.policies[0]][0]):
+        return Played({}, dict.fromkeys(regime.policies, "the sites decided, and such episodes are not recorded"))
     reasons = {policy: _why_not(policy) for policy in regime.policies}
     left_out = {policy: reason for policy, reason in reasons.items() if reason}
     if regime.reference in left_out:

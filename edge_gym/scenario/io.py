@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import types
 import typing
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,8 @@ class _Builder:
 
     def build(self, hint: Any, data: Any, path: str, meta: Any = None) -> Any:
         """Returns `data` as the annotated type, or FAILED after reporting why not."""
+        if isinstance(hint, types.UnionType) and data is not None:
+            (hint,) = (inner for inner in typing.get_args(hint) if inner is not type(None))
         items = typing.get_args(hint)
         if dataclasses.is_dataclass(hint):
             return self.build_part(hint, data, path)

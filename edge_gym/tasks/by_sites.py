@@ -3,9 +3,15 @@
 PAGE = """\
 ## Time Step
 
-As in the task with one controller: one step is one agent, and the world waits for the answer. One site is asked; the
-others have only *decline*, which does nothing. Nobody decides at the same time as anybody else, so nothing that was
-chosen is overtaken, and there are no slots here.
+Time is cut into time slots of `slot_s`. At the end of one, every site with agents to decide on decides about the first
+of them; then, at the same instant, those with more decide again, until none waits. Nobody sees what the others choose
+at that instant. A node that has no room left when its turn comes refuses the agent: the site that was first in the last
+slot is the last in this one. A refused agent is asked about again at the next slot; until then one that lived nowhere
+lives nowhere, and one that lived somewhere stays and answers there. An agent that waits for a decision follows its user
+to another site. A step may leave the time where it is; nobody is asked about anything else meanwhile.
+
+With `slot_s=0` there is one decision at a time, at once, and a refused agent is asked about again at once. With
+`slot_s=0` and `view="central"`, or with one site, the world is that of the task with one controller bit for bit.
 
 ## Agents
 
@@ -13,13 +19,21 @@ chosen is overtaken, and there are no slots here.
 
 ## Action Space
 
-`Discrete(n_nodes + 1)` for each site: the number of a node, or `n_nodes` to decline.
+`Discrete(n_nodes + 1)` for each site: the number of a node, or `n_nodes` to decline. A site without an agent to decide
+on may only decline, which does nothing.
 
 ## Observation Space
 
-`Dict(observation=Box(float32, (n_nodes + 1, n_features)), action_mask=MultiBinary(n_nodes + 1))`, with the columns of
-the task. The site that is asked sees what a single controller would, reservations of others included: its view is not
-delayed, unlike in [Routing by sites](routing_v0.md). The others see the nodes without a subject.
+`Dict(observation=Box(float32, (n_nodes + 1, n_features)), action_mask=MultiBinary(n_nodes + 1))`. The columns are those
+of the task, made by the same functions from what the site has heard:
+
+* of every node what it told last, with its load, its reservations and its measured speed: every `heartbeat_s` nodes
+  tell everybody, a node that joins does at once, and one that refuses an agent tells the site that sent it;
+* what the site has reserved there itself since; what it has given back since it hears of with the rest;
+* which nodes are there, messages (`event*`) and its users' own agents are as of now.
+
+So a legal choice is one that has room as far as the site knows. Who has nothing to decide on sees the nodes without a
+subject.
 
 ## Rewards
 
@@ -30,7 +44,7 @@ a single controller. `reward="shared"`: everybody gets that sum.
 ## State
 
 `state()` is what a central controller would see, for critics: float32, first the observation of the nodes without a
-subject, then for every site the columns of its subject and 1/9 if it is asked, else 0.
+subject, then for every site the columns of its subject and `n / (n + 8)` of the `n` agents waiting there.
 
 ## Episode End
 
@@ -38,11 +52,17 @@ As in the task: never terminated; truncated for all sites at once.
 
 ## Information
 
-For each site, as in the task; and `active`, bool: it is asked.
+For each site, as in the task; and `active`, bool: it has an agent to decide on.
 
 ## Arguments
 
-As in the task: `scenario` and any field of it, `illegal`, `render_mode`; and `reward` (default `"own"`).
+* As in the task: `scenario` and any field of it, `illegal`, `render_mode`.
+* `slot_s` (default 0.1): seconds between the instants at which the sites decide, 1e-6 to 3,600; 0: each at once.
+* `heartbeat_s` (default: `telemetry_age_s`, at least 1): seconds between the instants at which nodes tell everybody,
+  1e-6 to 3,600. Without effect with one site.
+* `view` (default `"own"`): `"central"` lets the sites decide one after the other, each seeing everything, as a
+  yardstick: nobody is refused.
+* `reward` (default `"own"`): `"own"` or `"shared"`.
 
 ## Version History
 

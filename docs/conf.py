@@ -11,7 +11,7 @@ import edge_gym  # noqa: E402
 
 project = "edge_gym"
 author = "The edge_gym authors"
-copyright = author  # noqa: A001
+copyright = author
 version = release = edge_gym.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "outside"]
@@ -38,6 +38,18 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_class_signature = "mixed"
 autodoc_mock_imports = ["torch", "stable_baselines3", "sb3_contrib", "gymnasium.wrappers.rendering"]
+# Types of other projects are named, and there is no network to look them up in.
+nitpick_ignore_regex = [("py:.*", r"(?!edge_gym|edge_).*")]
+nitpick_ignore = [  # ours, but no part of the interface
+    ("py:class", f"edge_gym.{name}")
+    for name in (
+        "envs.batch.Batch",
+        "evaluation.watching.Message",
+        "evaluation.watching.ToolCall",
+        "kernel.build.World",
+        "tasks.task.Task",
+    )
+]
 default_role = "code"  # docstrings have Markdown's backticks
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

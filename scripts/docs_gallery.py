@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 COSTS = ROOT / "docs" / "decision_us.json"  # written by `make_docs.py --timing RUN`
 NEEDS = {"breaker": "jsq", "wary": "myopic", "together": "e3_fast+greedy+myopic", "learned": None}
 SETTINGS = {
-    "baselines/edge_baselines/settings.json": "scripts/tune_baselines.py",
-    "baselines/edge_baselines/agents/movers_settings.json": "scripts/tune_movers.py",
+    "baselines/edge_baselines/settings.json": "tune_baselines.py",
+    "baselines/edge_baselines/agents/movers_settings.json": "tune_movers.py",
 }
 KINDS = {
     "routing": "Requests: Routing",
@@ -29,11 +29,11 @@ KINDS = {
     "migration": "Agents that may move: Migration",
     "joint": "All of it: Joint",
 }
-PLACEMENT = "tuned: `scripts/tune_placement.py`"
+PLACEMENT = "tuned: `tune_placement.py`"
 BY_HAND = {  # whose settings are in no file of settings
     **dict.fromkeys(("grasp", "annealing", "genetic", "acs", "mmas", "aco"), PLACEMENT),
     **dict.fromkeys(("e3_fast", "e3_rules", "e3_llm", "e3_agentscope"), "by hand, on tune seeds"),
-    "oracle": "tuned: `scripts/tune_oracle.py`",
+    "oracle": "tuned: `tune_oracle.py`",
 }
 WORDS = {  # who shares a docstring with others
     "fgd": "Each agent where it fragments least of what is left free (fragmentation gradient descent).",
@@ -117,7 +117,7 @@ def _reads(policy: Any, kind: type) -> list[str]:
 def _origin(name: str, policy: Any) -> str:
     """Where what was chosen for it comes from."""
     if getattr(policy, "training", None):
-        return f"learned: `shipped/{name}.safetensors`"
+        return "learned, shipped"
     if name == "learned":
         return "a checkpoint"
     if name in BY_HAND:

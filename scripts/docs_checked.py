@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -71,23 +72,24 @@ def carried(tests: Path, families: tuple[str, ...]) -> dict[str, dict[str, list[
 def _of_file(path: Path, families: tuple[str, ...]) -> list[tuple[str, list[str]]]:
     text = path.read_text(encoding="utf-8")
     lines, tree = text.splitlines(), ast.parse(text)
-    borrowed = [path.parent / f"{node.module}.py" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    borrowed = [path.parent / f"{node.module}.py" for node in tree.body if isinstance(node, ast.ImportFrom)]
     docs = [ast.get_docstring(tree) or "", *(_docstring(other) for other in borrowed if other.is_file())]
     # a list of cases carries ids for the tests that use it
     lists = {
-        target.id: _ids(_text(lines, node), families)
-        for node in tree.body if isinstance(node, ast.Assign)
+        target.id: ids
+        for node in tree.body if isinstance(node, ast.Assign) and (ids := _ids(_text(lines, node), families))
         for target in node.targets if isinstance(target, ast.Name)
     }  # fmt: skip
     heads = {k: _ids(line, families) for k, line in enumerate(lines, 1) if line.startswith("# ---")}
     carriers = [(WHOLE, _ids(" ".join(docs), families))]
-    for node in ast.walk(tree):
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for node in [*tree.body, *(inner for one in classes for inner in one.body)]:
         if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
             continue
         own = _text(lines, node)
         named = re.sub(r"_([a-z]+)_(\d\d)(?=_|$)", lambda m: f" {m[1].upper()}-{m[2]} ", node.name)
         above = max((k for k in heads if k < node.lineno), default=0)
-        used = [one for name, ids in lists.items() if ids and re.search(rf"\b{name}\b", own) for one in ids]
+        used = [one for name, ids in lists.items() if re.search(rf"\b{name}\b", own) for one in ids]
         group = [] if _ids(named, families) else heads.get(above, [])  # a name says it more exactly
         carriers.append((node.name, [*_ids(named + own, families), *group, *used]))
     return carriers
@@ -99,6 +101,7 @@ def _text(lines: list[str], node: ast.stmt) -> str:
     return "\n".join(lines[first - 1 : node.end_lineno])
 
 
+@cache
 def _docstring(path: Path) -> str:
     return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
 

@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if options.check and wrong else 0
 
 
+@cache
 def pages() -> dict[str, str]:
     """Text of every page, by path under docs/."""
     tasks = {f"tasks/{name}.md": task_page(get_task(name)) for name in TASKS}

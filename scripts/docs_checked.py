@@ -87,7 +87,7 @@ def _of_file(path: Path, families: tuple[str, ...]) -> list[tuple[str, list[str]
         if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
             continue
         own = _text(lines, node)
-        named = re.sub(r"_([a-z]+)_(\d\d)(?=_|$)", lambda m: f" {m[1].upper()}-{m[2]} ", node.name)
+        named = re.sub(r"_([A-Za-z]+)_(\d\d)(?=_|$)", lambda m: f" {m[1].upper()}-{m[2]} ", node.name)
         above = max((k for k in heads if k < node.lineno), default=0)
         used = [one for name, ids in lists.items() if re.search(rf"\b{name}\b", own) for one in ids]
         group = [] if _ids(named, families) else heads.get(above, [])  # a name says it more exactly

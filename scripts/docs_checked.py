@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHECKS = ROOT / "docs" / "checks.yaml"
 WHOLE = ""  # stands for all tests of a file
 SHOWN = 4  # names of tests of one file
+LEAD = re.compile(r"^test_([A-Za-z]+_\d\d_)*")  # what is not shown of a name: the id stands beside it
 
 INTRODUCTION = """# What is checked
 
@@ -39,7 +40,7 @@ def checked_page(tests: Path = ROOT / "tests") -> str:
         ids = {f"{family}-{number:02d}": text for number, text in its["items"].items()}
         n_checked = sum(name in found for name in ids)
         counts.append(f"| {its['title']} ({family}) | {len(ids)} | {n_checked} |")
-        rows = [f"| {name} | {text} | {_tests(found.get(name))} |" for name, text in ids.items()]
+        rows = [f"| `{name}` | {text} | {_tests(found.get(name))} |" for name, text in ids.items()]
         tables.append(f"## {its['title']}\n\n| id | what | tests |\n| --- | --- | --- |\n" + "\n".join(rows))
     unknown = sorted(set(found) - {f"{f}-{n:02d}" for f, its in families.items() for n in its["items"]})
     if unknown:
@@ -52,7 +53,7 @@ def _tests(by_file: dict[str, list[str]] | None) -> str:
         return "not checked"
     cells = []
     for file, names in sorted(by_file.items()):
-        known = [f"`{name.removeprefix('test_')}`" for name in dict.fromkeys(names) if name != WHOLE]
+        known = [f"`{LEAD.sub('', name)}`" for name in dict.fromkeys(names) if name != WHOLE]
         more = [f"and {len(known) - SHOWN} more"] if len(known) > SHOWN + 1 else []
         listed = ", ".join((known[:SHOWN] + more) if more else known)
         cells.append(f"{file}: {listed}" if known else file)

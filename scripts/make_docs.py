@@ -1,4 +1,4 @@
-"""Write the documentation pages that are made from the code: tasks, presets, controllers, and what is checked.
+"""Write the documentation pages that are made from the code: tasks, presets, fields, controllers, checks.
 
 python scripts/make_docs.py                      writes them
 python scripts/make_docs.py --check              exits with 1 if a page on disk differs
@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from docs_checked import checked_page
+from docs_fields import fields_page
 from docs_gallery import COSTS, gallery_page
 
 from edge_gym.scenario import Scenario
@@ -57,7 +58,9 @@ def pages() -> dict[str, str]:
     sites = {f"tasks/{name}.md": sites_page(name) for name in SITES}
     gallery = note("the registry of policies") + gallery_page()
     checked = note("docs/checks.yaml and the tests") + checked_page()
-    return {**tasks, **sites, "presets.md": presets_page(), "gallery.md": gallery, "checked.md": checked}
+    fields = note("the fields of the scenario") + fields_page()
+    others = {"presets.md": presets_page(), "fields.md": fields, "gallery.md": gallery, "checked.md": checked}
+    return {**tasks, **sites, **others}
 
 
 def decision_costs(runs: Sequence[Path]) -> dict[str, object]:

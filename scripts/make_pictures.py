@@ -1,6 +1,6 @@
 """Draw the pictures of the documentation from played episodes: docs/images/*.png.
 
-python scripts/make_pictures.py                 all of them, about a minute
+python scripts/make_pictures.py                 all of them, a minute or two
 python scripts/make_pictures.py regimes         those named
 
 Each is one white sheet, so that it reads the same by day and at night.

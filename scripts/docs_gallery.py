@@ -53,7 +53,7 @@ def gallery_page() -> str:
     """The page, without the note on top."""
     rows: dict[str, list[list[str]]] = {kind: [] for kind in KINDS}
     costs = json.loads(COSTS.read_text()) if COSTS.is_file() else {}
-    for name in POLICIES:
+    for name in shipped():
         kind, cells = describe(name, costs.get("us", {}))
         rows[kind].append(cells)
     heads = ["name", "what it does", "sees", "settings and weights", "extra"] + (["µs/decision"] if costs else [])
@@ -73,6 +73,11 @@ mask; *sees* is what a controller reads besides: *messages* as text, *completion
 shipped parser reads them are columns of the observation. Sources and settings: [Baselines](baselines.md); weights:
 [Learned](learned.md); how to add one: [Extending](extending.md).
 """
+
+
+def shipped() -> list[str]:
+    """Names that are there without anybody's registering one."""
+    return [name for name, target in POLICIES.items() if isinstance(target, str) and target.startswith("edge_")]
 
 
 def describe(name: str, costs: dict[str, dict[str, float]]) -> tuple[str, list[str]]:

@@ -137,7 +137,8 @@ def test_blocks_of_a_page_run(page, tmp_path, monkeypatch):
 def test_every_controller_is_in_the_gallery():
     rows = cells(make_docs.pages()["gallery.md"], 5 + make_docs.COSTS.is_file())
     names = [row[0].strip("`").removesuffix(":...") for row in rows]
-    assert sorted(name for name in names if name != "name") == sorted(POLICIES)
+    known = [name for name, target in POLICIES.items() if str(target).startswith("edge_")]  # not what a test registers
+    assert sorted(name for name in names if name != "name") == sorted(known) and len(known) > 60
     assert all(row[1] for row in rows), "a controller without a docstring"
     privileged = {row[0].strip("`") for row in rows if row[2] == "**privileged**"}
     assert privileged == {"oracle", "lookahead", "e3_informed"}

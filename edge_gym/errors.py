@@ -29,6 +29,11 @@ class _Missing:
 MISSING = _Missing()  # stands for "there is no value to show" (a key that is not there, an empty file)
 
 
+def install_extra(extra: str) -> str:
+    """Returns the command that installs an extra, as in the README; the constraints pin torch."""
+    return f"pip install -c constraints.txt -e '.[{extra}]'"
+
+
 def printable(text: str, limit: int = 1000) -> str:
     """Returns `text` on one line, controls, bidi marks and surrogates escaped, cut to `limit` characters."""
     clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[: limit + 1])

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge_gym.errors import EdgeGymInputError
+from edge_gym.errors import EdgeGymInputError, install_extra
 from edge_gym.kernel.build import World
 from edge_gym.kernel.tables import ABSENT, LOADING, NO_SUBJECT, REQUEST, SECOND, State
 
@@ -179,7 +179,7 @@ def frame(world: World, state: State, b: int) -> np.ndarray:
         import matplotlib  # noqa: F401
     except ImportError as error:
         allowed = "'ansi' or None where matplotlib is not installed"
-        raise EdgeGymInputError("render_mode", "rgb_array", allowed, hint="pip install edge-gym[plot]") from error
+        raise EdgeGymInputError("render_mode", "rgb_array", allowed, hint=install_extra("plot")) from error
     from edge_gym.picture import draw
 
     return draw(world, snapshot(world, state, b))

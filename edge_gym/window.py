@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_gym.errors import EdgeGymInputError
+from edge_gym.errors import EdgeGymInputError, install_extra
 
 SIZE_IN = (12.8, 7.2)
 
@@ -26,7 +26,7 @@ class Window:
             from matplotlib import pyplot
         except ImportError as error:
             allowed = "'ansi' or None where matplotlib is not installed"
-            raise EdgeGymInputError("render_mode", "human", allowed, hint="pip install edge-gym[plot]") from error
+            raise EdgeGymInputError("render_mode", "human", allowed, hint=install_extra("plot")) from error
         if not has_screen():
             allowed = "'ansi' or 'rgb_array' where there is no screen"
             hint = f"matplotlib found none and took {pyplot.get_backend()}; 'edge-gym replay' makes pages and videos"

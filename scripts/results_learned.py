@@ -1,7 +1,7 @@
 """How good the learned controllers are: five trainings of each against the policies nobody trained, on the test seeds.
 
 python scripts/results_learned.py routing      # the regimes; one file of docs/results-learned for each of these words
-python scripts/results_learned.py grid --episodes 50 --out runs/learned-grid    # what was not trained on
+python scripts/results_learned.py grid --episodes 50 --out runs/learned-grid    # the worlds of the suite generalisation
 python scripts/results_learned.py meta --checkpoints 'runs/train/meta-?/best.safetensors'    # the controls
 python scripts/results_learned.py composite --checkpoints 'runs/train/composite-?/best.safetensors'    # cost = -return
 
@@ -20,6 +20,8 @@ import numpy as np
 
 import edge_gym
 from edge_gym.evaluation.stats import RESAMPLES, SEED, holm
+from edge_gym.evaluation.suites import load_suite
+from edge_gym.scenario import Scenario
 from edge_gym.scenario.presets import resolve
 
 REGIMES = ("stationary", "coldstart", "semantic", "churn", "drift", "mixed", "residency")
@@ -38,23 +40,6 @@ CONTROLLED = ("coldstart", "semantic", "churn", "drift", "mixed")
 CONTROLLERS = ("e3_random_tools", "e3_fast", "e3_rules")
 QUICK = ("sect_watchdog", "linucb", "e3_fast", "e3_rules")
 ORACLE = "oracle"
-# Neither in a preset nor among what variants are drawn from (`edge_agents.randomise`).
-UNSEEN = {"device_types": ("dgx_spark", "jetson_agx_thor", "a30", "rtx_pro_4500", "xeon_8592")}
-GRID: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("as trained", "mixed", {}),
-    ("load x 0.5", "mixed", {"load": 0.25}),
-    ("load x 1.5", "mixed", {"load": 0.75}),
-    ("load x 2", "mixed", {"load": 1.0}),
-    ("4 nodes", "mixed", {"n_nodes": 4}),
-    ("8 nodes", "mixed", {"n_nodes": 8}),
-    ("64 nodes", "mixed", {"n_nodes": 64}),
-    ("256 nodes", "mixed", {"n_nodes": 256}),
-    ("unseen devices", "mixed", UNSEEN),
-    ("unseen network", "mixed", {"topology_kind": "cities", "n_sites": 12}),
-    ("recorded arrivals", "azure", {}),
-    ("bursts", "bursty", {}),
-    ("paraphrased events", "mixed-ood", {}),
-)
 
 
 class Figures(NamedTuple):
@@ -81,8 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no checkpoint is found at {options.checkpoints}")
     names = {"routing": BASELINES, "meta": CONTROLLERS}.get(options.what, QUICK)
     presets = {"routing": REGIMES, "meta": CONTROLLED, "composite": ("composite",)}
-    cells = GRID if options.what == "grid" else [(name, name, {}) for name in presets[options.what]]
-    found = {label: figures(label, preset, changes, paths, names, options) for label, preset, changes in cells}
+    if options.what == "grid":
+        scenarios = [world.resolve("routing") for world in load_suite("generalisation").cells[0].worlds]
+    else:
+        scenarios = [resolve(name, "routing") for name in presets[options.what]]
+    found = {scenario.name: figures(scenario, paths, names, options) for scenario in scenarios}
     text = "\n".join(table(found, names) + significance(found))
     if options.page:
         options.page.write_text(text + "\n", encoding="utf-8")
@@ -90,12 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def figures(
-    label: str, preset: str, changes: dict[str, Any], paths: list[str], names: Sequence[str], options: Any
-) -> Figures:
+def figures(scenario: Scenario, paths: list[str], names: Sequence[str], options: Any) -> Figures:
     """Run or resume one cell: the trainings and everybody else on the same worlds."""
-    folder = options.out / label.replace(" ", "-")
-    scenario = resolve(preset, "routing", **changes)
+    folder = options.out / scenario.name
     learned = costs([f"learned:{path}" for path in paths], scenario, folder / "learned", options)
     others = costs([*names, ORACLE], scenario, folder / "others", options)
     return Figures(np.stack(list(learned.values())), others, others.pop(ORACLE))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
@@ -172,11 +173,54 @@ def test_doctor(capsys):
     assert code == 0 and "decisions/s" in out and "All is well" in out
 
 
-def test_doctor_says_what_to_do(capsys, monkeypatch):
-    monkeypatch.setattr("edge_gym.cli.doctor.NEEDED", {"numpy": (99, 0), "no-such-package": (1, 0)})
+def test_every_policy_is_described(capsys):
+    from edge_gym.cli.names import _policies
+
+    texts = dict(_policies())
+    assert len(texts) > 60 and {name for name, text in texts.items() if len(text) < 25} == set()
+
+
+@pytest.mark.parametrize(
+    ("requirement", "words"),
+    [
+        ("numpy>=99.0", ("numpy", "is not >=99.0", "pip install --upgrade 'numpy>=99.0'")),
+        ("numpy<2,>=1.2", ("is not <2",)),
+        ("no-such-package>=1.0", ("no-such-package is not installed",)),
+        ("pyyaml>=6.0", ("pyyaml cannot be imported: ImportError: planted",)),
+    ],
+)
+def test_doctor_says_what_is_broken_and_what_to_do(requirement, words, capsys, monkeypatch):
+    def planted(name):
+        raise ImportError("planted")
+
+    monkeypatch.setattr("edge_gym.cli.doctor.requires", lambda name: [requirement])
+    monkeypatch.setattr("edge_gym.cli.doctor.importlib.import_module", planted)
     code, out, _ = run(capsys, "doctor")
-    assert code == 1 and "pip install --upgrade 'numpy>=99.0'" in out and "no-such-package is not installed" in out
+    assert code == 1 and "Something is broken" in out and all(word in out for word in words)
     assert "decisions/s" not in out  # what needs the missing package is not tried
+
+
+def test_doctor_of_extras_that_are_not_complete(capsys, monkeypatch):
+    wanted = ["numpy>=2.0", 'numpy>=99.0; extra == "plot"', 'rich>=1; extra == "llm"', 'no-such; extra == "llm"']
+    monkeypatch.setattr("edge_gym.cli.doctor.requires", lambda name: wanted)
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0 and "'plot' is not complete: numpy" in out and "'llm' is not complete: no-such is missing" in out
+    assert "extra 'rl' is not installed" in out
+
+
+def test_doctor_of_a_project_that_is_not_installed(capsys, monkeypatch):
+    def absent(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("edge_gym.cli.doctor.requires", absent)
+    code, out, _ = run(capsys, "doctor")
+    assert code == 1 and "edge-gym itself is not installed" in out
+
+
+def test_doctor_finds_a_full_disk(capsys, monkeypatch):
+    monkeypatch.setattr("edge_gym.cli.doctor.LEAST_FREE_BYTES", 1e18)
+    code, out, _ = run(capsys, "doctor")
+    assert code == 1 and "MB free where the compiled kernel is kept" in out
 
 
 def test_narrow_terminal(capsys, monkeypatch):

@@ -183,7 +183,7 @@ def test_a_killed_worker_is_replaced_by_hand(monkeypatch):
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(EdgeGymInputError, match=r"edge-gym\[ray\]"):
+    with pytest.raises(EdgeGymInputError, match=r"\.\[ray\]"):
         evaluate("jsq", seeds=[1000], engine="ray", **SMALL)
 
 

@@ -63,7 +63,7 @@ def test_without_matplotlib(monkeypatch):
     env = EdgeEnv(scenario="toy2", render_mode="rgb_array")
     env.reset(seed=0)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(EdgeGymInputError, match=r"pip install edge-gym\[plot\]"):
+    with pytest.raises(EdgeGymInputError, match=r"pip install .* '\.\[plot\]'"):
         env.render()
 
 

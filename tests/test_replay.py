@@ -247,4 +247,4 @@ def test_replay_video_as_mp4(capsys, folder, monkeypatch):
 def test_replay_video_says_what_is_missing(capsys, folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     code, _, err = run(capsys, "replay", folder, "--video", "x.mp4")
-    assert code == 3 and "edge-gym[video]" in err and os.listdir() == []
+    assert code == 3 and "'.[video]'" in err and os.listdir() == []

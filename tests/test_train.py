@@ -148,7 +148,7 @@ def test_without_torch(tmp_path):
     done = subprocess.run(words, capture_output=True, text=True, timeout=100)
     assert done.returncode == 22 and "Traceback" not in done.stderr
     without, misspelt = done.stderr.splitlines()
-    assert "pip install 'edge-gym[rl]'" in without and "did you mean 'ppo'" in misspelt
+    assert "pip install -c constraints.txt -e '.[rl]'" in without and "did you mean 'ppo'" in misspelt
     assert os.listdir(tmp_path) == []
 
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from edge_gym.errors import EdgeGymInputError
-
-INSTALL = "pip install 'edge-gym[rl]'"
+from edge_gym.errors import EdgeGymInputError, install_extra
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,5 +92,5 @@ def _load(target: str) -> Any:
     try:
         return getattr(import_module(module), attribute)
     except ImportError as error:
-        hint = f"{error}; {INSTALL}"
+        hint = f"{error}; {install_extra('rl')}"
         raise EdgeGymInputError("train", target, "used where the extra 'rl' is installed", hint=hint) from error

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edge_agents.checkpoint import Checkpoint, load
 from edge_agents.networks import restore
-from edge_gym.errors import EdgeGymInputError
+from edge_gym.errors import EdgeGymInputError, install_extra
 from edge_gym.files import atomic_write
 from edge_gym.tasks import get_task
 
@@ -34,8 +34,8 @@ def export(checkpoint_path: str | os.PathLike, onnx_path: str | os.PathLike) -> 
     """
     missing = [name for name in NEEDS if find_spec(name) is None]
     if missing:
-        hint = "pip install -c constraints.txt 'edge-gym[rl,onnx]'"
-        raise EdgeGymInputError("packages", ", ".join(missing), "installed to write ONNX files", hint=hint)
+        needed = "installed to write ONNX files"
+        raise EdgeGymInputError("packages", ", ".join(missing), needed, hint=install_extra("rl,onnx"))
     atomic_write(onnx_path, to_onnx(load(checkpoint_path)))
 
 

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import platform
+import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import NamedTuple
 
-NEEDED = {
-    "numpy": (2, 0),
-    "numba": (0, 61),
-    "scipy": (1, 14),
-    "networkx": (3, 2),
-    "gymnasium": (1, 2),
-    "pettingzoo": (1, 27),
-    "pyyaml": (6, 0),
-    "rich": (13, 7),
-}
-EXTRAS = {
-    "plot": "matplotlib",
-    "rl": "stable-baselines3",
-    "onnx": "onnxscript",
-    "llm": "openai",
-    "agentscope": "agentscope",
-    "ray": "ray",
-}
+from edge_gym.errors import install_extra
+
+DISTRIBUTION = "edge-gym"
+# What a user may want besides; the other extras are for those who work on the project.
+EXTRAS = ("plot", "video", "rl", "onnx", "llm", "agentscope", "ray")
+MODULES = {"pyyaml": "yaml", "stable-baselines3": "stable_baselines3", "sb3-contrib": "sb3_contrib"}
+REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?([^;]*)(?:;\s*extra\s*==\s*[\"']([^\"']+)[\"'])?")
 OLDEST_PYTHON = (3, 11)
+LEAST_FREE_BYTES = 500e6  # what compiling everything takes, twice
 
 
 class Finding(NamedTuple):
@@ -58,11 +51,21 @@ def examine() -> Iterator[Finding]:
         yield Finding("broken", shown, "install Python 3.11 or newer")
     else:
         yield Finding("ok", shown)
+    try:
+        wanted = list(wanted_packages())
+    except PackageNotFoundError:
+        advice = "install it: python -m pip install -c constraints.txt -e . in its folder, or install the wheel"
+        yield Finding("broken", f"{DISTRIBUTION} itself is not installed, so what it needs is not known", advice)
+        return
+    yield Finding("ok", f"{DISTRIBUTION} {version(DISTRIBUTION)} in {Path(__file__).parents[1]}")
     missing = False
-    for finding in _packages():
-        missing |= finding.state == "broken"
-        yield finding
-    yield from _extras()
+    for package in wanted:
+        if package.extra == "":
+            finding = _needed(package)
+            missing |= finding.state == "broken"
+            yield finding
+    for extra in EXTRAS:
+        yield _extra(extra, [package for package in wanted if package.extra == extra])
     if missing:
         return
     yield from _plugins()
@@ -70,26 +73,73 @@ def examine() -> Iterator[Finding]:
     yield _smoke_run()
 
 
-def _packages() -> Iterator[Finding]:
-    for name, oldest in NEEDED.items():
-        wanted = ".".join(map(str, oldest))
-        advice = f"python -m pip install --upgrade '{name}>={wanted}'"
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            yield Finding("broken", f"{name} is not installed", advice)
-            continue
-        state = "ok" if _numbers(found) >= oldest else "broken"
-        yield Finding(state, f"{name} {found}", "" if state == "ok" else advice)
+class Package(NamedTuple):
+    """A package that is needed: its name, bounds such as `<2,>=1.2`, and the extra that needs it ("": everything)."""
+
+    name: str
+    bounds: str
+    extra: str
+
+    @property
+    def advice(self) -> str:
+        """The command that installs what is wanted."""
+        return f"python -m pip install --upgrade '{self.name}{self.bounds}'"
+
+    def problem(self) -> str:
+        """What is wrong with what is installed, or "".
+
+        Raises:
+            PackageNotFoundError: Nothing is.
+        """
+        found = version(self.name)
+        for bound in filter(None, self.bounds.split(",")):
+            sign, wanted = re.fullmatch(r"\s*([<>=!~]=?)(.*?)\s*", bound).groups()  # type: ignore[union-attr]
+            low, high = _numbers(found), _numbers(wanted)
+            if not {">=": low >= high, "<": low < high}.get(sign, True):
+                return f"{self.name} {found} is not {sign}{wanted}"
+        return ""
 
 
-def _extras() -> Iterator[Finding]:
-    for extra, package in EXTRAS.items():
+def wanted_packages() -> Iterator[Package]:
+    """What the installed distribution says it needs.
+
+    Raises:
+        PackageNotFoundError: It is not installed.
+    """
+    for line in requires(DISTRIBUTION) or []:
+        name, bounds, extra = REQUIREMENT.match(line).groups()  # type: ignore[union-attr]
+        if name != DISTRIBUTION:
+            yield Package(name, bounds.strip(), extra or "")
+
+
+def _needed(package: Package) -> Finding:
+    try:
+        problem = package.problem()
+        if not problem:
+            importlib.import_module(MODULES.get(package.name, package.name))
+    except PackageNotFoundError:
+        problem = f"{package.name} is not installed"
+    except Exception as error:  # a package that is broken may raise anything
+        problem = f"{package.name} cannot be imported: {type(error).__name__}: {error}"
+    if problem:
+        return Finding("broken", problem, package.advice)
+    return Finding("ok", f"{package.name} {version(package.name)}")
+
+
+def _extra(extra: str, packages: list[Package]) -> Finding:
+    advice = f"if you want it: {install_extra(extra)}"
+    problems, found = [], []
+    for package in packages:
         try:
-            yield Finding("ok", f"extra '{extra}': {package} {version(package)}")
+            problems += filter(None, [package.problem()])
+            found.append(f"{package.name} {version(package.name)}")
         except PackageNotFoundError:
-            advice = f"if you want it: python -m pip install -c constraints.txt -e '.[{extra}]'"
-            yield Finding("note", f"extra '{extra}' is not installed", advice)
+            problems.append(f"{package.name} is missing")
+    if not found:
+        return Finding("note", f"extra '{extra}' is not installed", advice)
+    if problems:
+        return Finding("note", f"extra '{extra}' is not complete: {', '.join(problems)}", advice)
+    return Finding("ok", f"extra '{extra}': {', '.join(found)}")
 
 
 def _plugins() -> Iterator[Finding]:
@@ -109,6 +159,10 @@ def _cache() -> Finding:
     if not CACHE_DIR:
         advice = "set EDGE_GYM_CACHE_DIR to a folder that can be written; until then every start compiles for 20 s"
         return Finding("broken", "no folder for the compiled kernel can be written", advice)
+    free = shutil.disk_usage(CACHE_DIR).free
+    if free < LEAST_FREE_BYTES:
+        advice = "free some, or set EDGE_GYM_CACHE_DIR to a folder elsewhere"
+        return Finding("broken", f"{free / 1e6:,.0f} MB free where the compiled kernel is kept, {CACHE_DIR}", advice)
     compiled = sum(1 for _ in Path(CACHE_DIR).rglob("*.nbc"))
     state = f"{compiled} compiled functions" if compiled else "nothing compiled yet, the first run takes 20 s longer"
     return Finding("ok", f"kernel cache {CACHE_DIR}: {state}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from edge_gym.errors import EdgeGymInputError
+from edge_gym.errors import EdgeGymInputError, install_extra
 
 
 def export(checkpoint: str, out: str) -> int:
@@ -20,7 +20,7 @@ def export(checkpoint: str, out: str) -> int:
     try:
         learned = import_module("edge_agents.onnx_export")  # learned controllers are an extra
     except ImportError as error:
-        hint = "pip install -c constraints.txt 'edge-gym[rl,onnx]'"
+        hint = install_extra("rl,onnx")
         raise EdgeGymInputError("packages", str(error), "installed to write ONNX files", hint=hint) from error
     learned.export(checkpoint, target)
     print(f"{target}: {target.stat().st_size} bytes")

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from edge_gym.cli.bench import names, parse_settings, whole_number
-from edge_gym.errors import EdgeGymInputError, printable
+from edge_gym.errors import EdgeGymInputError, install_extra, printable
 from edge_gym.evaluation.splits import TEST
 from edge_gym.scenario.presets import resolve
 from edge_gym.tasks import get_task
@@ -34,7 +34,7 @@ def train(options: argparse.Namespace) -> int:
     try:  # by name, since the environments do not depend on the learners
         training = import_module("edge_agents.train")
     except ImportError as error:
-        hint = f"{error}; pip install 'edge-gym[rl]'"
+        hint = f"{error}; {install_extra('rl')}"
         raise EdgeGymInputError("command", "train", "used where the extra 'rl' is installed", hint=hint) from error
     with _Signals() as signals:
         found = training.train(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from edge_gym.errors import EdgeGymInputError, Unavailable
+from edge_gym.errors import EdgeGymInputError, Unavailable, install_extra
 from edge_gym.evaluation.execution import Answer, Lost, answer
 from edge_gym.evaluation.shards import Shard
 
@@ -36,7 +36,7 @@ class Ray:
         try:
             import ray
         except ImportError as error:
-            hint = f"{error}; pip install 'edge-gym[ray]'"
+            hint = f"{error}; {install_extra('ray')}"
             raise EdgeGymInputError("engine", "ray", "used where the extra 'ray' is installed", hint=hint) from error
         self._ray = ray
         here: dict[str, Any] = {"num_cpus": n_workers, "include_dashboard": False}

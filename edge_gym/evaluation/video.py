@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge_gym.envs.batch import Batch
-from edge_gym.errors import Unavailable
+from edge_gym.errors import Unavailable, install_extra
 from edge_gym.render import frame
 
 FRAMES = 180  # about; drawing one takes more than a tenth of a second
@@ -76,4 +76,4 @@ def check_video(target: Path) -> None:
             __import__(module)
         except ImportError:
             other = "; a .gif needs no such package" if extra == "video" else ""
-            raise Unavailable(f"a video needs the package {module}: pip install 'edge-gym[{extra}]'{other}") from None
+            raise Unavailable(f"a video needs the package {module}: {install_extra(extra)}{other}") from None

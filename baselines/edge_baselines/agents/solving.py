@@ -142,22 +142,25 @@ def solve_exactly(problem: Problem, limits: Limits, seed: int) -> Solution:
     return replace(start, home=best.home, cost=best.cost, elapsed_s=start.elapsed_s + best.elapsed_s)
 
 
-def _named(name: str, warm: bool = False) -> Callable[..., Solving]:
+def _named(name: str, summary: str, warm: bool = False) -> Callable[..., Solving]:
     """A policy that uses one solver; what stands behind the colon of its name is its effort."""
 
     def make(effort: str | None = None) -> Solving:
         return Solving(name, effort, warm)
 
+    make.__name__, make.__doc__ = name, summary
     return make
 
 
-fgd = _named("fgd")
-regret = _named("regret")
-local_search = _named("local_search")
-grasp = _named("grasp")
-annealing = _named("annealing")
-genetic = _named("genetic")
-acs = _named("acs", warm=True)
-mmas = _named("mmas", warm=True)
-aco = _named("aco", warm=True)
-exact = _named("exact")
+fgd = _named(
+    "fgd", "Where the least room becomes useless to others: fragmentation gradient descent (Weng et al., ATC 2023)."
+)
+regret = _named("regret", "Insertion by regret: first the agent that would lose most if its best node were taken.")
+local_search = _named("local_search", "A greedy plan, improved by moves and exchanges until none helps.")
+grasp = _named("grasp", "Randomised greedy plans, each improved by local search: what the ants must beat.")
+annealing = _named("annealing", "Simulated annealing over plans of the whole application.")
+genetic = _named("genetic", "A genetic algorithm over plans of the whole application.")
+acs = _named("acs", "Ant Colony System (Dorigo and Gambardella 1997); trails are kept between applications.", warm=True)
+mmas = _named("mmas", "Max-Min Ant System (Stuetzle and Hoos 2000); trails are kept between applications.", warm=True)
+aco = _named("aco", "The ant colony with the settings that did best; trails are kept between applications.", warm=True)
+exact = _named("exact", "The integer program, started with what the ants find; the best known when time is up.")

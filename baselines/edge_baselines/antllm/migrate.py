@@ -68,7 +68,7 @@ class Watch:
 
 
 class AntLlmMigration(Colony):
-    """Moves agents. See `Colony` for the arguments."""
+    """Ants move the agents of a user who moved, a language model polishes. See `Colony` for the arguments."""
 
     tasks = ("migration",)
 

@@ -15,7 +15,7 @@ from edge_gym.policy import Context
 
 
 class AntLlm(Colony):
-    """Places new agents. See `Colony` for the arguments.
+    """Ants place all agents of an application, a language model polishes it. See `Colony` for the arguments.
 
     Attributes:
         wait_s: (B,) simulated seconds by which the agents placed now start later.

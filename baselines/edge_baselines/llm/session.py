@@ -60,7 +60,9 @@ class Session(Generic[Settings]):
             LlmUnavailable: The endpoint cannot be used.
             EdgeGymInputError: A setting, a package or the folder of the transcripts is missing.
         """
-        if self.ask.mode not in ("record", "live"):
+        if self.ask.mode == "off":
+            return
+        if self.ask.mode == "replay":
             require_extra(("pydantic",))
             return
         try:
@@ -138,11 +140,20 @@ class Session(Generic[Settings]):
         return folder / f"{self._file}.jsonl"
 
     def _open(self, transcript: Transcript) -> Advisor:
-        """Everything that is needed to ask."""
-        require_extra(("pydantic",))
+        """Everything that is needed to ask; who never asks needs no tools, and so no package of the extra."""
+        asks = transcript.mode != "off"
+        if asks:
+            require_extra(("pydantic",))
         client = self._client() if transcript.mode in ("record", "live") else None
         try:
-            return Advisor(client, self._tools(), self.llm, Budget(self.ask.limits(), self.llm), Breaker(), transcript)
+            return Advisor(
+                client,
+                self._tools() if asks else (),
+                self.llm,
+                Budget(self.ask.limits(), self.llm),
+                Breaker(),
+                transcript,
+            )
         except Exception:
             transcript.close()
             raise

@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 # torch is never installed unpinned.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test venv lint format types clean
+.PHONY: demo test venv lint format types docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed-plot
@@ -33,8 +33,12 @@ format: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/pyrefly check
 
+# The site, to docs/_build/html: tutorials are executed, warnings are errors, nothing is fetched.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx --nitpicky --fail-on-warning --keep-going --quiet docs docs/_build/html
+
 clean:
-	rm -rf build dist runs .pytest_cache .ruff_cache .hypothesis
+	rm -rf docs/_build build dist runs .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

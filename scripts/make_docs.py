@@ -1,16 +1,25 @@
-"""Write the documentation pages that are made from the code: docs/tasks/<task>.md and docs/presets.md.
+"""Write the documentation pages that are made from the code: tasks, presets, fields, controllers, checks.
 
-python scripts/make_docs.py            writes them
-python scripts/make_docs.py --check    exits with 1 if a page on disk differs
+python scripts/make_docs.py                      writes them
+python scripts/make_docs.py --check              exits with 1 if a page on disk differs
+python scripts/make_docs.py --timing runs/x      takes the cost of a decision from a run for the page of controllers
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from docs_checked import checked_page
+from docs_fields import fields_page
+from docs_gallery import COSTS, gallery_page
 
 from edge_gym.scenario import Scenario
 from edge_gym.scenario.presets import PRESETS
@@ -26,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 if a page differs")
     parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the pages")
+    parser.add_argument("--timing", type=Path, nargs="+", default=[], help="run folders on the idle machine")
     options = parser.parse_args(arguments)
+    if options.timing:
+        COSTS.write_text(json.dumps(decision_costs(options.timing), indent=1) + "\n", encoding="utf-8")
     wrong = [name for name, text in pages().items() if not is_current(options.docs / name, text)]
     for name in wrong:
         if options.check:
@@ -39,11 +51,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if options.check and wrong else 0
 
 
+@cache
 def pages() -> dict[str, str]:
     """Text of every page, by path under docs/."""
     tasks = {f"tasks/{name}.md": task_page(get_task(name)) for name in TASKS}
     sites = {f"tasks/{name}.md": sites_page(name) for name in SITES}
-    return {**tasks, **sites, "presets.md": presets_page()}
+    gallery = note("the registry of policies") + gallery_page()
+    checked = note("docs/checks.yaml and the tests") + checked_page()
+    fields = note("the fields of the scenario") + fields_page()
+    others = {"presets.md": presets_page(), "fields.md": fields, "gallery.md": gallery, "checked.md": checked}
+    return {**tasks, **sites, **others}
+
+
+def decision_costs(runs: Sequence[Path]) -> dict[str, object]:
+    """Microseconds of a decision by policy and task, over all scenarios of the runs, and what machine they are from."""
+    spent: dict[str, dict[str, list[float]]] = {}
+    for run in runs:
+        for row in json.loads((run / "timing.json").read_text(encoding="utf-8"))["rows"]:
+            total = spent.setdefault(row["policy"], {}).setdefault(row["task"], [0.0, 0.0])
+            total[0] += row["decide_s"]
+            total[1] += row["decisions"]
+    us = {
+        name: {task: round(1e6 * seconds / number, 3) for task, (seconds, number) in by_task.items() if number}
+        for name, by_task in spent.items()
+    }
+    names = ", ".join(f"`{run.name}`" for run in runs)
+    return {"made_by": f"mean over the decisions of the runs {names}, 50 worlds at a time", "us": us}
 
 
 def is_current(path: Path, text: str) -> bool:

@@ -2,12 +2,14 @@
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
+from edge_gym.policy import POLICIES
 from edge_gym.scenario.presets import PRESETS
 from edge_gym.tasks import TASKS, get_task
 
@@ -125,6 +127,44 @@ def test_readme_blocks_run(tmp_path, monkeypatch):
 
 def test_language_model_page_runs(tmp_path, monkeypatch):
     assert run_blocks((ROOT / "docs" / "llm.md").read_text(encoding="utf-8"), tmp_path, monkeypatch) == 1
+
+
+@pytest.mark.parametrize("page", ["start.md", "reproduce.md", "adding.md"])
+def test_blocks_of_a_page_run(page, tmp_path, monkeypatch):
+    assert run_blocks((ROOT / "docs" / page).read_text(encoding="utf-8"), tmp_path, monkeypatch) == 1
+
+
+def test_every_controller_is_in_the_gallery():
+    rows = cells(make_docs.pages()["gallery.md"], 5 + make_docs.COSTS.is_file())
+    names = [row[0].strip("`").removesuffix(":...") for row in rows]
+    known = [name for name, target in POLICIES.items() if str(target).startswith("edge_")]  # not what a test registers
+    assert sorted(name for name in names if name != "name") == sorted(known) and len(known) > 60
+    assert all(row[1] for row in rows), "a controller without a docstring"
+    privileged = {row[0].strip("`") for row in rows if row[2] == "**privileged**"}
+    assert privileged == {"oracle", "lookahead", "e3_informed"}
+
+
+def test_ids_are_found_where_they_stand(tmp_path):
+    """By families that no real test has, as this file is read for ids, too."""
+    (tmp_path / "test_a.py").write_text(
+        '''"""Rows QA-01 to QA-03."""
+CASES = [1]  # QB-07
+# --- QC-08, QC-09
+def test_qc_07_copies():
+    pass
+def test_looking():
+    """Also QD-05."""
+    return CASES
+'''
+    )
+    found = sys.modules["docs_checked"].carried(tmp_path, ("QA", "QB", "QC", "QD"))
+    assert {one: files["test_a"] for one, files in found.items()} == {
+        "QA-01": [""], "QA-02": [""], "QA-03": [""], "QC-07": ["test_qc_07_copies"],
+        "QC-08": ["test_looking"], "QC-09": ["test_looking"], "QD-05": ["test_looking"], "QB-07": ["test_looking"],
+    }  # fmt: skip
+    (tmp_path / "test_b.py").write_text(f'"""{"REP"}-99."""\n')
+    with pytest.raises(ValueError, match=r"REP.99"):
+        make_docs.checked_page(tmp_path)
 
 
 def test_blocks_are_found(tmp_path, monkeypatch):

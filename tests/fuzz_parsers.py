@@ -30,7 +30,9 @@ from edge_gym.cli.main import main
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.evaluation.evaluate import evaluate
 from edge_gym.evaluation.finished_run import FinishedRun
+from edge_gym.evaluation.results import Results
 from edge_gym.evaluation.run_folder import RunFolder
+from edge_gym.evaluation.shards import plan
 from edge_gym.evaluation.suites import FOLDER as SUITES
 from edge_gym.evaluation.suites import load_suite
 from edge_gym.events.parser import read as read_announcement
@@ -61,12 +63,6 @@ FCD = FCD[: FCD.index(b"</timestep>", 1200)] + b"</timestep></fcd-export>"
 def parsers() -> list[Parser]:
     """All of them, each with its valid files."""
     return [*_scenarios(), *_tables(), *_runs(), *_models(), *_words()]
-
-
-def valid_files(parser: Parser, folder: Path) -> None:
-    """Reads the undamaged files: a parser that refuses those is tested in nothing."""
-    for seed in parser.seeds:
-        parser.read(seed, folder)
 
 
 def _scenarios() -> list[Parser]:
@@ -115,9 +111,18 @@ def _tables() -> list[Parser]:
     ]
 
 
+PLAYED: dict[str, Any] = {
+    "policies": ["jsq", "random", "oracle"],
+    "task": "routing",
+    "scenario": preset("toy2").with_overrides(n_requests=4),
+    "seeds": range(1000, 1003),
+    "overrides": {},
+}
+
+
 def _finished(folder: Path) -> dict[str, bytes]:
     """The files of a small evaluation."""
-    evaluate(["jsq", "random", "oracle"], scenario="toy2", seeds=range(1000, 1003), n_requests=4, out=folder)
+    evaluate(PLAYED["policies"], PLAYED["task"], PLAYED["scenario"], PLAYED["seeds"], out=folder)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -125,8 +130,8 @@ def _runs() -> list[Parser]:
     with tempfile.TemporaryDirectory() as temporary:
         files = _finished(Path(temporary) / "run")
     identity = json.loads(files["manifest.json"])["identity"]
-    shard = next(name for name in files if name.startswith("shards") and name.endswith(".jsonl"))
-    rows = [json.loads(line) for line in files[shard].splitlines()]
+    part = plan(**PLAYED, batch_size=64)[0]
+    shard = f"shards/{part.key}.jsonl"
 
     def folder(to: Path, name: str, data: bytes) -> Path:
         run = to / "in"
@@ -157,10 +162,11 @@ def _runs() -> list[Parser]:
     def resumed(name: str) -> Any:
         def read(data: bytes, to: Path) -> None:
             run = RunFolder(folder(to, name, data), identity, True, False)
-            key = Path(shard).stem
-            found = run.load(key, [row["seed"] for row in rows])
-            if found is not None:  # what is taken for finished can be written into results
-                json.dumps(found, allow_nan=False)
+            found = run.load(part)
+            if found is None:
+                raise EdgeGymInputError("shard", part.key, "whole")  # it is run again
+            results = Results(found[0], [found[1]])  # what is taken for finished can be written
+            json.dumps([found, results.summary(), results.decision_us(part.task, part.scenario.name, part.policy)], allow_nan=False)
 
         return read
 

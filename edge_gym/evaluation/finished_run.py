@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_gym.envs.common import check_seed
-from edge_gym.errors import MISSING, EdgeGymInputError, nearest, printable, show
+from edge_gym.errors import MISSING, EdgeGymInputError, nearest, printable
 from edge_gym.evaluation.claimed_folder import MAX_MANIFEST
 from edge_gym.evaluation.provenance import kernel_hash
 from edge_gym.evaluation.results import KEYS
@@ -52,7 +52,7 @@ class FinishedRun:
 
     def _manifest(self) -> dict[str, Any]:
         path = self.path / "manifest.json"
-        found = _parsed(read_bytes(path, MAX_MANIFEST), str(path))
+        found = parsed(read_bytes(path, MAX_MANIFEST), str(path))
         if not isinstance(found, dict) or found.get("kind") != "edge_gym evaluation":
             raise EdgeGymInputError("kind", MISSING, "'edge_gym evaluation'", str(path))
         return found
@@ -65,7 +65,7 @@ class FinishedRun:
                 if number > MAX_EPISODES or len(line) > MAX_LINE:
                     allowed = f"at most {MAX_EPISODES} lines of at most {MAX_LINE} bytes"
                     raise EdgeGymInputError("", MISSING, allowed, where)
-                yield _check_row(_parsed(line, where), where)
+                yield check_row(parsed(line, where), where)
 
     def pick(
         self, episode: int = 0, policy: str | None = None, scenario: str | None = None, seed: int | None = None
@@ -143,7 +143,12 @@ class FinishedRun:
         return found if isinstance(found, dict) else {}
 
 
-def _parsed(data: bytes, where: str) -> Any:
+def parsed(data: bytes, where: str) -> Any:
+    """Plain data from JSON; `where` names the file in messages.
+
+    Raises:
+        EdgeGymInputError: It is not JSON, in UTF-8 and without NaN.
+    """
     try:
         return json.loads(data.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -154,8 +159,12 @@ def _refuse(word: str) -> None:
     raise ValueError(f"{word} is no JSON")
 
 
-def _check_row(row: Any, where: str) -> dict[str, Any]:
-    """A row of `episodes.jsonl` with every field of the type it must have."""
+def check_row(row: Any, where: str) -> dict[str, Any]:
+    """A row of `episodes.jsonl` with every field of the type it must have.
+
+    Raises:
+        EdgeGymInputError: It is something else; names the field.
+    """
     if not isinstance(row, dict):
         raise EdgeGymInputError("", MISSING, "a JSON object", where)
     for key, (kind, allowed) in TYPES.items():
@@ -163,10 +172,14 @@ def _check_row(row: Any, where: str) -> dict[str, Any]:
             raise EdgeGymInputError(key, row.get(key, MISSING), allowed, where)
     check_seed(row["seed"])
     for name, value in row.items():
-        number = isinstance(value, int | float) and -LARGEST <= value <= LARGEST  # NaN is neither
-        if name not in KEYS and not (value is None or number):
-            raise EdgeGymInputError(show(name), value, "a number or null", where)
+        if name not in KEYS and not (value is None or is_figure(value)):
+            raise EdgeGymInputError(name, value, "a number or null", where)
     return row
+
+
+def is_figure(value: Any) -> bool:
+    """Whether it is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 
 def _choice(there: list[Any]) -> str:

@@ -27,6 +27,7 @@ from fuzz import Parser, at
 
 import edge_gym
 from edge_gym.cli.main import main
+from edge_gym.cli.replay import _asking
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.evaluation.evaluate import evaluate
 from edge_gym.evaluation.finished_run import FinishedRun
@@ -133,6 +134,10 @@ def _runs() -> list[Parser]:
     part = plan(**PLAYED, batch_size=64)[0]
     shard = f"shards/{part.key}.jsonl"
 
+    manifest = json.loads(files["manifest.json"])
+    manifest["identity"]["policies"] = [{"name": "jsq", "mode": "live", "calls": 5, "model": "m", "stream": False}]
+    asked = json.dumps(manifest).encode()
+
     def folder(to: Path, name: str, data: bytes) -> Path:
         run = to / "in"
         for other in ("episodes.jsonl", "manifest.json", "timing.json", shard, shard.replace("jsonl", "time.json")):
@@ -155,7 +160,9 @@ def _runs() -> list[Parser]:
         def read(data: bytes, to: Path) -> None:
             run = FinishedRun(folder(to, name, data))
             row = run.pick(0, "jsq")
-            run.scenario(row), run.seeds(row), run.asked("jsq"), run.differences()
+            run.scenario(row), run.seeds(row), run.differences()
+            with _asking(run.asked("jsq"), "t"):
+                pass
 
         return read
 
@@ -171,7 +178,8 @@ def _runs() -> list[Parser]:
         return read
 
     def of(name: str, file: str, read: Any, weight: float) -> Parser:
-        return Parser(name, (files[file],), read(file), weight=weight)
+        seeds = (files[file], asked) if name == "replay manifest.json" else (files[file],)
+        return Parser(name, seeds, read(file), weight=weight)
 
     return [
         *(of(f"run {name}", name, read_only, 0.5) for name in ("episodes.jsonl", "manifest.json", "timing.json")),
@@ -312,6 +320,7 @@ COMMANDS = (
     ("data", "inspect", "edge_gym:sample_azure_trace.csv", "--json"),
     (*BENCH, "--seed", "1000", "--batch-size", "8", "--set", "n_requests=4"),
     ("bench", "--suite", "quick", "--also", "p2c", "--episodes", "30", "--quiet"),
+    (*BENCH, "--policies", "e3_llm", "--llm", "replay", "--transcript", "t", "--llm-thinking", "1,0.1", "--llm-calls", "3"),
     ("report", "run", "--format", "md", "--recordings", "0"),
 )
 ANNOUNCEMENTS = (

@@ -40,6 +40,9 @@ def _variables(options: argparse.Namespace) -> dict[str, str]:
         found |= dict(zip(("THINKING_S", "THINKING_S_PER_TOKEN"), parts, strict=False))
     found |= {"REFRESH": "true"} if options.refresh else {}
     found |= {"ALLOW_UNPRICED": "true"} if options.allow_unpriced else {}
+    for name, value in found.items():
+        if value is not None and not value.isprintable():
+            raise EdgeGymInputError(f"--{name.lower()}", value, "printable text")
     return {name: value for name, value in found.items() if value is not None}
 
 

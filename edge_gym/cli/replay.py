@@ -120,14 +120,14 @@ def _asking(asked: dict[str, Any], transcript: str | None) -> Iterator[None]:
     for name in before:
         del os.environ[name]
     os.environ[PREFIX + "MODE"] = "off" if transcript is None else "replay"
-    if transcript is not None:
-        os.environ[PREFIX + "TRANSCRIPT"] = transcript
-        for name, value in asked.items():
-            if name not in NOT_PASSED_ON and isinstance(value, str | int | float):
-                os.environ[PREFIX + name.upper()] = str(value).lower() if isinstance(value, bool) else str(value)
     try:
+        if transcript is not None:
+            os.environ[PREFIX + "TRANSCRIPT"] = transcript
+            for name, value in asked.items():
+                if name not in NOT_PASSED_ON and isinstance(value, str | int | float):
+                    os.environ[PREFIX + name.upper()] = str(value).lower() if isinstance(value, bool) else str(value)
         yield
-    except ValueError as error:
+    except ValueError as error:  # also of the environment, about a zero or a name that is none
         if isinstance(error, EdgeGymError):
             raise
         raise EdgeGymInputError("policies", "of the manifest", "settings of a policy", hint=str(error)) from error

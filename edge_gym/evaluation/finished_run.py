@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from edge_gym.envs.common import check_seed
 from edge_gym.errors import MISSING, EdgeGymInputError, nearest, printable
@@ -21,7 +21,7 @@ from edge_gym.scenario.io import fingerprint, loads
 
 MAX_EPISODES_BYTES = 2**30
 MAX_LINE = 2**16
-LARGEST = sys.float_info.max
+LARGEST = 1e15  # of any figure: sums and squares stay finite
 TEXT, NUMBER, TRUTH = (str, "a text"), (int, "a whole number"), (bool, "true or false")
 TYPES = {"task": TEXT, "scenario": TEXT, "scenario_fingerprint": TEXT, "policy": TEXT, "seed": NUMBER, "bound": TRUTH}
 
@@ -150,13 +150,18 @@ def parsed(data: bytes, where: str) -> Any:
         EdgeGymInputError: It is not JSON, in UTF-8 and without NaN.
     """
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_refuse)
+        return json.loads(data.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise EdgeGymInputError("", MISSING, "JSON", where, printable(str(error), 100)) from None
 
 
-def _refuse(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word[:40]} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _refuse(digits)
 
 
 def check_row(row: Any, where: str) -> dict[str, Any]:
@@ -173,12 +178,12 @@ def check_row(row: Any, where: str) -> dict[str, Any]:
     check_seed(row["seed"])
     for name, value in row.items():
         if name not in KEYS and not (value is None or is_figure(value)):
-            raise EdgeGymInputError(name, value, "a number or null", where)
+            raise EdgeGymInputError(name, value, f"a number or null, and at most {LARGEST:g}", where)
     return row
 
 
 def is_figure(value: Any) -> bool:
-    """Whether it is a finite number."""
+    """Whether it is a number that results may hold."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 

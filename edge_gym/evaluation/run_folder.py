@@ -47,9 +47,10 @@ class RunFolder(ClaimedFolder):
             return None
         expected = [{**shard.same, "seed": seed} for seed in shard.seeds]
         whole = [{key: row.get(key) for key in KEYS} for row in rows] == expected
-        whole &= all(row.keys() >= set(METRICS) for row in rows)
-        times = isinstance(timing, dict) and all(timing.get(key) == shard.same[key] for key in CELL)
-        times = times and all(is_figure(timing.get(key)) for key in TIMES)
+        whole &= all(row.keys() == rows[0].keys() >= {*KEYS, *METRICS} for row in rows)
+        times = isinstance(timing, dict) and timing.keys() == {*CELL, *TIMES}
+        times = times and all(timing[key] == shard.same[key] for key in CELL)
+        times = times and all(is_figure(timing[key]) for key in TIMES) and type(timing["decisions"]) is int
         return (rows, timing) if whole and times else None
 
     def store(self, key: str, rows: list[dict[str, Any]], timing: dict[str, Any]) -> None:

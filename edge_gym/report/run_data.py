@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_gym.errors import MISSING, EdgeGymInputError
-from edge_gym.evaluation.finished_run import FinishedRun, is_figure, parsed
+from edge_gym.evaluation.finished_run import LARGEST, FinishedRun, is_figure, parsed
 from edge_gym.evaluation.metrics import COUNTER, METRICS
 from edge_gym.evaluation.results import KEYS
 from edge_gym.files import read_bytes
@@ -17,7 +17,6 @@ MAX_BYTES = 512 * 2**20  # of the timing
 MAX_LINES = 1_000_000  # of anything in a list
 MAX_REGIMES, MAX_POLICIES, MAX_NAME = 500, 500, 4096
 MAX_COUNTERS = 200  # figures of one episode that the policy counted itself
-LARGEST = 1e15  # of any figure: sums and squares stay finite
 TYPES = {"privileged": bool, "bound": bool, "seed": int}  # the other keys of a row are strings
 TIMES = ("decisions", "decide_s")
 CELL = ("task", "scenario", "policy")

@@ -91,7 +91,8 @@ def _tables() -> list[Parser]:
         return Parser(name, seeds, lambda data, to: reader(at(to, file, data)), weight=weight)
 
     files = {name: (DATA / name).read_bytes() for name in (
-        "burstgpt.csv", "mooncake.jsonl", "pods.csv", "sites.csv", "users.csv", "servers.csv", "pings.csv", "zoo.graphml"
+        "burstgpt.csv", "mooncake.jsonl", "pods.csv", "sites.csv", "users.csv", "servers.csv", "pings.csv",
+        "zoo.graphml",
     )}  # fmt: skip
     requests = (AZURE, files["burstgpt.csv"], files["mooncake.jsonl"])
     every = (*files.values(), AZURE, MATRIX, PLT, FCD)
@@ -173,7 +174,10 @@ def _runs() -> list[Parser]:
             if found is None:
                 raise EdgeGymInputError("shard", part.key, "whole")  # it is run again
             results = Results(found[0], [found[1]])  # what is taken for finished can be written
-            json.dumps([found, results.summary(), results.decision_us(part.task, part.scenario.name, part.policy)], allow_nan=False)
+            json.dumps(
+                [found, results.summary(), results.decision_us(part.task, part.scenario.name, part.policy)],
+                allow_nan=False,
+            )
 
         return read
 
@@ -320,7 +324,19 @@ COMMANDS = (
     ("data", "inspect", "edge_gym:sample_azure_trace.csv", "--json"),
     (*BENCH, "--seed", "1000", "--batch-size", "8", "--set", "n_requests=4"),
     ("bench", "--suite", "quick", "--also", "p2c", "--episodes", "30", "--quiet"),
-    (*BENCH, "--policies", "e3_llm", "--llm", "replay", "--transcript", "t", "--llm-thinking", "1,0.1", "--llm-calls", "3"),
+    (
+        *BENCH,
+        "--policies",
+        "e3_llm",
+        "--llm",
+        "replay",
+        "--transcript",
+        "t",
+        "--llm-thinking",
+        "1,0.1",
+        "--llm-calls",
+        "3",
+    ),
     ("report", "run", "--format", "md", "--recordings", "0"),
 )
 ANNOUNCEMENTS = (
@@ -358,5 +374,3 @@ def _words() -> list[Parser]:
         Parser("environment", encoded(*ENVIRONMENT), _settings),
         Parser("command line", encoded(*("\n".join(words) for words in COMMANDS)), _arguments, weight=0.3),
     ]
-
-

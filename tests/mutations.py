@@ -1,4 +1,4 @@
-"""Random harm to valid files: bits flipped, keys dropped, types swapped, numbers blown up, pieces cut, doubled, joined."""
+"""Random harm to valid files: bits flipped, keys dropped, types swapped, numbers blown up, pieces cut or doubled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,20 @@ TOKENS = (
 )
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2, 0.5, -0.0, 1e308, -1e308, 1e-320, 1e15, 10**30, 2**31, 2**63, 2**64, 10**400),
-    *(float("nan"), float("inf"), "", " ", "0", "1e-4", "nan", "\0", "\ud800", "\u202e", "x" * 5000, "../../etc/passwd"),
+    *(
+        float("nan"),
+        float("inf"),
+        "",
+        " ",
+        "0",
+        "1e-4",
+        "nan",
+        "\0",
+        "\ud800",
+        "\u202e",
+        "x" * 5000,
+        "../../etc/passwd",
+    ),
     *("/dev/zero", "edge_gym:../errors.py", "<script>", "toy2", [], {}, [[]], [None], {"": None}, [0] * 50, {"a": {}}),
 )
 

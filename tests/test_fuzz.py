@@ -4,7 +4,8 @@ import signal
 
 import fuzz
 import pytest
-from fuzz import Finding, Parser, fuzz as run_cases, one, peak_mib, share
+from fuzz import Finding, Parser, one, peak_mib, share
+from fuzz import fuzz as run_cases
 from fuzz_parsers import parsers
 
 from edge_gym.errors import EdgeGymInputError

@@ -42,13 +42,13 @@ def bench(options: argparse.Namespace) -> int:
         return bench_suite(options)
     if options.also is not None:
         raise EdgeGymInputError("--also", options.also, "used with --suite; else say --policies")
-    options.task = options.task or "routing"
-    episodes = whole_number("--episodes", options.episodes or "20", 1, MAX_EPISODES)
-    seed = whole_number("--seed", options.seed or str(TEST.first), 0, 2**63 - episodes)
+    options.task = given(options.task, "routing")
+    episodes = whole_number("--episodes", given(options.episodes, "20"), 1, MAX_EPISODES)
+    seed = whole_number("--seed", given(options.seed, str(TEST.first)), 0, 2**63 - episodes)
     execution = how(options)
     with environment(options):
         results = evaluate(
-            names("--policies", options.policies) if options.policies else list(get_task(options.task).policies),
+            names("--policies", given(options.policies, ",".join(get_task(options.task).policies))),
             task=options.task,
             scenario=scenarios(options),
             seeds=range(seed, seed + episodes),
@@ -71,6 +71,11 @@ def bench(options: argparse.Namespace) -> int:
             text = f"Seeds of the split '{split.name}' ({split.first} ... {split.last}) are for {split.use}."
             console.print(text, markup=False)
     return 0
+
+
+def given(argument: str | None, default: str) -> str:
+    """An argument, which may be empty and is wrong then, or its default."""
+    return default if argument is None else argument
 
 
 def how(options: argparse.Namespace, keep_going: bool = False) -> Execution:
@@ -120,7 +125,7 @@ def scenarios(options: argparse.Namespace) -> list[Scenario]:
     """The scenarios that the arguments ask for."""
     settings = parse_settings(options.set)
     found = []
-    for name in names("--scenario", options.scenario or get_task(options.task).scenario):
+    for name in names("--scenario", given(options.scenario, get_task(options.task).scenario)):
         scenario = resolve(name, get_task(options.task).worlds)
         if options.trace is not None:
             scenario = with_trace(scenario, options.trace)

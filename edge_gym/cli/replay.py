@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_gym.cli.bench import whole_number
+from edge_gym.cli.bench import given, whole_number
 from edge_gym.cli.llm import PREFIX
 from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable
 
@@ -32,8 +32,8 @@ def replay(options: argparse.Namespace) -> int:
         raise EdgeGymInputError("policy", row["policy"], "a policy: a bound decides nothing that could be shown")
     scenario = run.scenario(row)
     _check_size(scenario.pool.n_nodes, row.get("requests"))
-    page = _target(options.out or f"replay-{_slug(row)}.html", (".html",), options.overwrite)
-    video = options.video and _target(options.video, (".mp4", ".gif"), options.overwrite)
+    page = _target(given(options.out, f"replay-{_slug(row)}.html"), (".html",), options.overwrite)
+    video = None if options.video is None else _target(options.video, (".mp4", ".gif"), options.overwrite)
     if video:
         check_video(video)
     length_s = row.get("makespan_s") or 1.0

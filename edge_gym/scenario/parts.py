@@ -54,9 +54,7 @@ class Workload:
     )
     prompt_tokens: Law = part(REQUIRED, "tokens of the prompt (0 where there is none)")
     units: Law = part(REQUIRED, "output units: tokens, diffusion steps or items")
-    deadline_s: float = number(
-        REQUIRED, 1e-6, 1e6, "s", "time from arrival to the last byte of the response"
-    )
+    deadline_s: float = number(REQUIRED, 1e-6, 1e6, "s", "time from arrival to the last byte of the response")
 
     def __post_init__(self):
         check(self)

@@ -84,7 +84,7 @@ class Service:
     first_s: float = number(0.0, 0, 1e6, "s", "constant part of the work")
     per_prompt_token_s: float = number(0.0, 0, 1e4, "s/token", "work of a prompt token")
     beyond_2048_s: float = number(0.0, 0, 1e4, "s/token", "additional work of a prompt token beyond the 2,048th")
-    per_unit_s: float = number(REQUIRED, 0, 1e6, "s/unit", "work of an output token, step or item", low_open=True)
+    per_unit_s: float = number(REQUIRED, 1e-9, 1e6, "s/unit", "work of an output token, step or item")
     gain: float = number(1.0, 1, 1e6, "ratio", "batching gain: capacity over unloaded rate")
     origin: str = choice("assumed", ORIGINS, "how the figures were obtained")
     source: str = text("", "where the figures come from")

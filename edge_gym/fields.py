@@ -128,7 +128,7 @@ def _conform_number(value: Any, kind: type, path: str, meta: typing.Mapping[str,
 
 def _type_hint(value: Any, unit: str) -> str:
     found = f"found {type(value).__name__}"
-    if isinstance(value, str) and re.fullmatch(r"\s*[-+]?[\d_.]+([eE][-+]?\d+)?\s*", value[:40]):
+    if isinstance(value, str) and re.fullmatch(r"['\"\s]*[-+]?[\d_.]+([eE][-+]?\d+)?['\"\s]*", value[:40]):
         found += "; write the number without quotes, as decimal digits without leading zeros"
     return f"{unit}; {found}" if unit else found
 

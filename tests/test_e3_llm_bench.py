@@ -119,7 +119,7 @@ def test_the_preflight_ends_the_command_before_anything_is_written(capsys, tmp_p
         (["--llm", "replay", "--transcript", "nowhere"], "a folder with transcripts"),
         (["--llm", "live"], "EDGE_GYM_LLM_BASE_URL"),
         (["--llm-thinking", "1,2,3"], "one or two numbers"),
-        (["--llm-thinking", "soon"], "thinking_s"),
+        (["--llm-thinking", "soon"], "--llm-thinking = 'soon'"),
         (["--llm-calls", "-1"], "calls"),
     ],
 )

@@ -44,13 +44,13 @@ def bench(options: argparse.Namespace) -> int:
         return bench_suite(options)
     if options.also is not None:
         raise EdgeGymInputError("--also", options.also, "used with --suite; else say --policies")
-    options.task = options.task or "routing"
-    episodes = whole_number("--episodes", options.episodes or "20", 1, MAX_EPISODES)
-    seed = whole_number("--seed", options.seed or str(TEST.first), 0, 2**63 - episodes)
+    options.task = given(options.task, "routing")
+    episodes = whole_number("--episodes", given(options.episodes, "20"), 1, MAX_EPISODES)
+    seed = whole_number("--seed", given(options.seed, str(TEST.first)), 0, 2**63 - episodes)
     execution, by_site = how(options), deciders(options)
     with environment(options):
         results = evaluate(
-            names("--policies", options.policies) if options.policies else usual_policies(options.task, by_site),
+            usual_policies(options.task, by_site) if options.policies is None else names("--policies", options.policies),
             task=options.task,
             scenario=scenarios(options),
             seeds=range(seed, seed + episodes),
@@ -91,6 +91,11 @@ def usual_policies(task: str, by_site: Deciders | None) -> list[str]:
     """The policies that are compared unless others are named: a few of the task, those that sites can have."""
     policies = list(get_task(task).policies)
     return policies if by_site is None else [name for name in policies if not is_privileged(make_policy(name))]
+
+
+def given(argument: str | None, default: str) -> str:
+    """An argument, which may be empty and is wrong then, or its default."""
+    return default if argument is None else argument
 
 
 def how(options: argparse.Namespace, keep_going: bool = False) -> Execution:
@@ -140,7 +145,7 @@ def scenarios(options: argparse.Namespace) -> list[Scenario]:
     """The scenarios that the arguments ask for."""
     settings = parse_settings(options.set)
     found = []
-    for name in names("--scenario", options.scenario or get_task(options.task).scenario):
+    for name in names("--scenario", given(options.scenario, get_task(options.task).scenario)):
         scenario = resolve(name, get_task(options.task).worlds)
         if options.trace is not None:
             scenario = with_trace(scenario, options.trace)

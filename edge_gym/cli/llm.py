@@ -15,15 +15,30 @@ from typing import Any
 from edge_gym.errors import EdgeGymInputError, printable
 
 PREFIX = "EDGE_GYM_LLM_"
+FLAGS = {
+    "MODE": "--llm",
+    "TRANSCRIPT": "--transcript",
+    "CALLS": "--llm-calls",
+    "THINKING_S": "--llm-thinking",
+    "THINKING_S_PER_TOKEN": "--llm-thinking",
+    "REFRESH": "--refresh",
+    "ALLOW_UNPRICED": "--allow-unpriced",
+}
 
 
 @contextlib.contextmanager
 def environment(options: argparse.Namespace) -> Iterator[None]:
     """The environment with what the flags say; as it was afterwards."""
     before = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    os.environ.update({PREFIX + name: value for name, value in _variables(options).items()})
+    given = _variables(options)
+    os.environ.update({PREFIX + name: value for name, value in given.items()})
     try:
         yield
+    except EdgeGymInputError as error:
+        name = error.field.removeprefix(PREFIX)
+        if name == error.field or name not in given:
+            raise
+        raise EdgeGymInputError(FLAGS[name], error.value, error.allowed, "", error.hint) from None
     finally:
         for name in [name for name in os.environ if name.startswith(PREFIX) and name not in before]:
             del os.environ[name]
@@ -40,6 +55,9 @@ def _variables(options: argparse.Namespace) -> dict[str, str]:
         found |= dict(zip(("THINKING_S", "THINKING_S_PER_TOKEN"), parts, strict=False))
     found |= {"REFRESH": "true"} if options.refresh else {}
     found |= {"ALLOW_UNPRICED": "true"} if options.allow_unpriced else {}
+    for name, value in found.items():
+        if value is not None and not value.isprintable():
+            raise EdgeGymInputError(FLAGS[name], value, "printable text")
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -33,7 +33,9 @@ def prompt(options: argparse.Namespace) -> int:
     target, preset = LISTENERS[check_choice("--task", options.task, LISTENERS)]
     module, _, attribute = target.partition(":")
     policy = getattr(import_module(module), attribute)(turn)
-    world = resolve_task(options.task, options.scenario or preset, parse_settings(options.set))[1]
+    world = resolve_task(
+        options.task, preset if options.scenario is None else options.scenario, parse_settings(options.set)
+    )[1]
     try:
         roll_out(world, policy, "listener", [seed])
     except EdgeGymError:

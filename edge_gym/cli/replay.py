@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_gym.cli.bench import whole_number
+from edge_gym.cli.bench import given, whole_number
 from edge_gym.cli.llm import PREFIX
 from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable
 
@@ -36,8 +36,8 @@ def replay(options: argparse.Namespace) -> int:
         raise EdgeGymInputError("scenario", row["scenario"], allowed, options.run)
     scenario = run.scenario(row)
     _check_size(scenario.pool.n_nodes, row.get("requests"))
-    page = _target(options.out or f"replay-{_slug(row)}.html", (".html",), options.overwrite)
-    video = options.video and _target(options.video, (".mp4", ".gif"), options.overwrite)
+    page = _target(given(options.out, f"replay-{_slug(row)}.html"), (".html",), options.overwrite)
+    video = None if options.video is None else _target(options.video, (".mp4", ".gif"), options.overwrite)
     if video:
         check_video(video)
     length_s = row.get("makespan_s") or 1.0
@@ -124,14 +124,14 @@ def _asking(asked: dict[str, Any], transcript: str | None) -> Iterator[None]:
     for name in before:
         del os.environ[name]
     os.environ[PREFIX + "MODE"] = "off" if transcript is None else "replay"
-    if transcript is not None:
-        os.environ[PREFIX + "TRANSCRIPT"] = transcript
-        for name, value in asked.items():
-            if name not in NOT_PASSED_ON and isinstance(value, str | int | float):
-                os.environ[PREFIX + name.upper()] = str(value).lower() if isinstance(value, bool) else str(value)
     try:
+        if transcript is not None:
+            os.environ[PREFIX + "TRANSCRIPT"] = transcript
+            for name, value in asked.items():
+                if name not in NOT_PASSED_ON and isinstance(value, str | int | float):
+                    os.environ[PREFIX + name.upper()] = str(value).lower() if isinstance(value, bool) else str(value)
         yield
-    except ValueError as error:
+    except ValueError as error:  # also of the environment, about a zero or a name that is none
         if isinstance(error, EdgeGymError):
             raise
         raise EdgeGymInputError("policies", "of the manifest", "settings of a policy", hint=str(error)) from error

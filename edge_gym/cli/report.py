@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edge_gym.cli.bench import whole_number
+from edge_gym.cli.bench import given, whole_number
 from edge_gym.errors import EdgeGymInputError, nearest, printable
 from edge_gym.files import atomic_write
 
@@ -16,7 +16,7 @@ def report(options: argparse.Namespace) -> int:
     from edge_gym.report.write import FORMATS, NAMES, report_text
 
     out = None if options.out is None else Path(options.out)
-    format = options.format or _format_of(out)
+    format = given(options.format, _format_of(out))
     if format not in FORMATS:
         raise EdgeGymInputError("--format", format, f"one of {', '.join(FORMATS)}", hint=nearest(format, FORMATS))
     recordings = whole_number("--recordings", options.recordings, 0, MAX_RECORDINGS)

@@ -25,7 +25,7 @@ def bench_suite(options: argparse.Namespace) -> int:
         0, or 1 if a part of it failed; then the rest has been run all the same.
     """
     for name in NOT_WITH:
-        if getattr(options, name):
+        if getattr(options, name) not in (None, []):
             allowed = "left out with --suite, which says it; for another comparison write another suite"
             raise EdgeGymInputError(f"--{name.replace('_', '-')}", getattr(options, name), allowed)
     suite, execution = load_suite(options.suite), how(options, keep_going=True)

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
-from edge_gym.cli.bench import names, parse_settings, whole_number
+from edge_gym.cli.bench import given, names, parse_settings, whole_number
 from edge_gym.errors import EdgeGymInputError, install_extra, printable
 from edge_gym.evaluation.splits import TEST
 from edge_gym.scenario.presets import resolve
@@ -58,7 +58,7 @@ def _plan(options: argparse.Namespace) -> Any:
     task = get_task(options.task)
     settings = parse_settings(options.set)
     steps = whole_number("--steps", options.steps, 1, MOST)
-    every = options.validate_every or str(max(1, steps // 20))
+    every = given(options.validate_every, str(max(1, steps // 20)))
     hyper = parse_settings(options.hyper, "--hyper")
     if options.teacher is not None:
         hyper = {"teacher": options.teacher, **hyper}
@@ -66,7 +66,8 @@ def _plan(options: argparse.Namespace) -> Any:
     return plan.TrainingPlan(
         task=options.task,
         scenarios=tuple(
-            resolve(name, task.worlds, **settings) for name in names("--scenario", options.scenario or task.scenario)
+            resolve(name, task.worlds, **settings)
+            for name in names("--scenario", given(options.scenario, task.scenario))
         ),
         algo=options.algo,
         network=options.network or "",

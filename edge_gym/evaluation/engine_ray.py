@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from edge_gym.errors import EdgeGymInputError, Unavailable, install_extra
+from edge_gym.errors import Unavailable
 from edge_gym.evaluation.execution import Answer, Lost, answer
 from edge_gym.evaluation.shards import Shard
 
@@ -26,18 +26,14 @@ class Ray:
             reports of its use to anybody, and ends with the run.
 
     Raises:
-        EdgeGymInputError: The extra is not installed.
         Unavailable: No cluster answers at the address.
     """
 
     def __init__(self, n_workers: int, address: str | None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.update({} if address else LOOPBACK)
-        try:
-            import ray
-        except ImportError as error:
-            hint = f"{error}; {install_extra('ray')}"
-            raise EdgeGymInputError("engine", "ray", "used where the extra 'ray' is installed", hint=hint) from error
+        import ray  # it is there: the execution has looked
+
         self._ray = ray
         here: dict[str, Any] = {"num_cpus": n_workers, "include_dashboard": False}
         try:

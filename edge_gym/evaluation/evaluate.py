@@ -137,7 +137,7 @@ def _gather(
     """Run what is not finished yet, and put everything in the order of the plan."""
     done: dict[str, Any] = {}
     if folder is not None and folder.resume:
-        loaded = {shard.key: folder.load(shard.key, shard.seeds) for shard in shards}
+        loaded = {shard.key: folder.load(shard) for shard in shards}
         done = {key: found for key, found in loaded.items() if found is not None}
     if before is not None:
         before(shards, set(done))

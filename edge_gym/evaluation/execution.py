@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 
 from edge_gym.errors import EdgeGymError, EdgeGymInputError, nearest
@@ -47,6 +48,9 @@ class Execution:
         if self.engine not in ENGINES:
             hint = nearest(str(self.engine), ENGINES)
             raise EdgeGymInputError("engine", self.engine, f"one of {', '.join(ENGINES)}", hint=hint)
+        if self.engine == "ray" and find_spec("ray") is None:
+            allowed = "used where the extra 'ray' is installed"
+            raise EdgeGymInputError("engine", "ray", allowed, hint=install_extra("ray"))
         if self.address is not None and self.engine != "ray":
             raise EdgeGymInputError("address", self.address, "left out unless the engine is ray")
         seconds = self.shard_timeout_s

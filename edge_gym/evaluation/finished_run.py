@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from edge_gym.envs.common import check_seed
-from edge_gym.errors import MISSING, EdgeGymInputError, nearest, printable, show
+from edge_gym.errors import MISSING, EdgeGymInputError, nearest, printable
 from edge_gym.evaluation.claimed_folder import MAX_MANIFEST
 from edge_gym.evaluation.provenance import kernel_hash
 from edge_gym.evaluation.results import KEYS
@@ -21,7 +21,7 @@ from edge_gym.scenario.io import fingerprint, loads
 
 MAX_EPISODES_BYTES = 2**30
 MAX_LINE = 2**16
-LARGEST = sys.float_info.max
+LARGEST = 1e15  # of any figure: sums and squares stay finite
 TEXT, NUMBER, TRUTH = (str, "a text"), (int, "a whole number"), (bool, "true or false")
 TYPES = {"task": TEXT, "scenario": TEXT, "scenario_fingerprint": TEXT, "policy": TEXT, "seed": NUMBER, "bound": TRUTH}
 
@@ -52,7 +52,7 @@ class FinishedRun:
 
     def _manifest(self) -> dict[str, Any]:
         path = self.path / "manifest.json"
-        found = _parsed(read_bytes(path, MAX_MANIFEST), str(path))
+        found = parsed(read_bytes(path, MAX_MANIFEST), str(path))
         if not isinstance(found, dict) or found.get("kind") != "edge_gym evaluation":
             raise EdgeGymInputError("kind", MISSING, "'edge_gym evaluation'", str(path))
         return found
@@ -65,7 +65,7 @@ class FinishedRun:
                 if number > MAX_EPISODES or len(line) > MAX_LINE:
                     allowed = f"at most {MAX_EPISODES} lines of at most {MAX_LINE} bytes"
                     raise EdgeGymInputError("", MISSING, allowed, where)
-                yield _check_row(_parsed(line, where), where)
+                yield check_row(parsed(line, where), where)
 
     def pick(
         self, episode: int = 0, policy: str | None = None, scenario: str | None = None, seed: int | None = None
@@ -143,19 +143,33 @@ class FinishedRun:
         return found if isinstance(found, dict) else {}
 
 
-def _parsed(data: bytes, where: str) -> Any:
+def parsed(data: bytes, where: str) -> Any:
+    """Plain data from JSON; `where` names the file in messages.
+
+    Raises:
+        EdgeGymInputError: It is not JSON, in UTF-8 and without NaN.
+    """
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_refuse)
+        return json.loads(data.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise EdgeGymInputError("", MISSING, "JSON", where, printable(str(error), 100)) from None
 
 
-def _refuse(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word[:40]} is no JSON number")
 
 
-def _check_row(row: Any, where: str) -> dict[str, Any]:
-    """A row of `episodes.jsonl` with every field of the type it must have."""
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _refuse(digits)
+
+
+def check_row(row: Any, where: str) -> dict[str, Any]:
+    """A row of `episodes.jsonl` with every field of the type it must have.
+
+    Raises:
+        EdgeGymInputError: It is something else; names the field.
+    """
     if not isinstance(row, dict):
         raise EdgeGymInputError("", MISSING, "a JSON object", where)
     for key, (kind, allowed) in TYPES.items():
@@ -163,10 +177,14 @@ def _check_row(row: Any, where: str) -> dict[str, Any]:
             raise EdgeGymInputError(key, row.get(key, MISSING), allowed, where)
     check_seed(row["seed"])
     for name, value in row.items():
-        number = isinstance(value, int | float) and -LARGEST <= value <= LARGEST  # NaN is neither
-        if name not in KEYS and not (value is None or number):
-            raise EdgeGymInputError(show(name), value, "a number or null", where)
+        if name not in KEYS and not (value is None or is_figure(value)):
+            raise EdgeGymInputError(name, value, f"a number or null, and at most {LARGEST:g}", where)
     return row
+
+
+def is_figure(value: Any) -> bool:
+    """Whether it is a number that results may hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 
 def _choice(there: list[Any]) -> str:

@@ -7,13 +7,21 @@ it is, so a resumed run does only what is missing.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from edge_gym.errors import EdgeGymInputError
 from edge_gym.evaluation.claimed_folder import ClaimedFolder
-from edge_gym.evaluation.results import Results
-from edge_gym.files import atomic_write
+from edge_gym.evaluation.finished_run import MAX_EPISODES_BYTES, MAX_LINE, check_row, is_figure, parsed
+from edge_gym.evaluation.metrics import METRICS
+from edge_gym.evaluation.results import KEYS, Results
+from edge_gym.files import atomic_write, read_bytes
+
+if TYPE_CHECKING:
+    from edge_gym.evaluation.shards import Shard
+
+CELL = ("task", "scenario", "policy")
+TIMES = ("first_seed", "episodes", "decisions", "decide_s", "total_s")  # of the timing of a shard
 
 
 class RunFolder(ClaimedFolder):
@@ -28,15 +36,22 @@ class RunFolder(ClaimedFolder):
         """The folder of the shards."""
         return self.path / "shards"
 
-    def load(self, key: str, seeds: Sequence[int]) -> tuple[list[dict[str, Any]], dict[str, Any]] | None:
-        """Rows and timing of a shard that was finished before, or None."""
+    def load(self, shard: Shard) -> tuple[list[dict[str, Any]], dict[str, Any]] | None:
+        """Rows and timing of a shard that was finished before; None if they are missing or damaged: it is run again."""
+        file = self.shards / f"{shard.key}.jsonl"
         try:
-            rows = [json.loads(line) for line in (self.shards / f"{key}.jsonl").read_text("utf-8").splitlines()]
-            timing = json.loads((self.shards / f"{key}.time.json").read_text("utf-8"))
-        except (OSError, ValueError):
-            return None  # missing or damaged: it is run (again)
-        whole = [row.get("seed") for row in rows if isinstance(row, dict)] == list(seeds) and isinstance(timing, dict)
-        return (rows, timing) if whole else None
+            lines = read_bytes(file, MAX_EPISODES_BYTES).splitlines()
+            rows = [check_row(parsed(line, file.name), file.name) for line in lines]
+            timing = parsed(read_bytes(file.with_suffix(".time.json"), MAX_LINE), file.name)
+        except EdgeGymInputError:
+            return None
+        expected = [{**shard.same, "seed": seed} for seed in shard.seeds]
+        whole = [{key: row.get(key) for key in KEYS} for row in rows] == expected
+        whole &= all(row.keys() == rows[0].keys() >= {*KEYS, *METRICS} for row in rows)
+        times = isinstance(timing, dict) and timing.keys() == {*CELL, *TIMES}
+        times = times and all(timing[key] == shard.same[key] for key in CELL)
+        times = times and all(is_figure(timing[key]) for key in TIMES) and type(timing["decisions"]) is int
+        return (rows, timing) if whole and times else None
 
     def store(self, key: str, rows: list[dict[str, Any]], timing: dict[str, Any]) -> None:
         """Keep a finished shard. Its rows come last: where they are, it is finished."""

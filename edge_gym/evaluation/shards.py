@@ -82,6 +82,18 @@ class Shard:
         return hashlib.sha256(named.encode()).hexdigest()[:24]
 
     @property
+    def same(self) -> dict[str, Any]:
+        """What all its rows have in common."""
+        return {
+            "task": self.task,
+            "scenario": self.scenario.name,
+            "scenario_fingerprint": self.fingerprint,
+            "policy": self.policy,
+            "privileged": self.privileged,
+            "bound": self.bound,
+        }
+
+    @property
     def label(self) -> str:
         """Its name for files that a policy keeps."""
         return f"{NOT_IN_NAMES.sub('_', self.policy)}.{self.scenario.name}.{self.seeds[0]}"
@@ -168,14 +180,7 @@ def run_shard(shard: Shard, on_end: Callable[[int], None] | None = None) -> tupl
     except Exception as error:
         reason = str(error) if isinstance(error, EdgeGymError) else f"{type(error).__name__}: {error}"
         raise EdgeGymError(f"{shard}: {printable(reason)}") from error
-    same = {
-        "task": shard.task,
-        "scenario": shard.scenario.name,
-        "scenario_fingerprint": shard.fingerprint,
-        "policy": shard.policy,
-        "privileged": shard.privileged,
-        "bound": shard.bound,
-    }
+    same = shard.same
     rows = [{**same, "seed": seed, **metrics} for seed, metrics in zip(shard.seeds, found.metrics, strict=True)]
     timing = {
         **{key: same[key] for key in ("task", "scenario", "policy")},

@@ -12,6 +12,7 @@ from edge_gym.errors import EdgeGymInputError
 from edge_gym.events.phrases import ACTIVITIES
 from edge_gym.network.topology import Network, build_topology
 from edge_gym.scenario import Law, Scenario
+from edge_gym.scenario.parts import MAX_HORIZON_S
 from edge_gym.traces.requests import Trace, read_trace
 
 from . import tables
@@ -358,6 +359,10 @@ def _rules(scenario: Scenario, rate_per_s: float, trace: Trace | None) -> np.nda
         rules["trace_random_start"] = arrivals.trace_start == "random"
         span = _span_ns(trace)
         rules["trace_scale"] = len(trace.time_ns) / (span / SECOND) / rate_per_s
+        span_s = len(trace.time_ns) / rate_per_s
+        if span_s > MAX_HORIZON_S:
+            allowed = f"large enough for the trace to take at most {MAX_HORIZON_S:g} s"
+            raise EdgeGymInputError("arrivals.rate_per_s", rate_per_s, allowed, "Scenario", f"it takes {span_s:.3g} s")
         rules["trace_span_ns"] = round(span * float(rules["trace_scale"]))
     rules["forecast_sigma"] = math.sqrt(math.log1p(scenario.telemetry.forecast_cv**2))
     rules["bias_sigma"] = scenario.bias_sigma

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_gym.errors import MISSING, EdgeGymInputError
-from edge_gym.evaluation.finished_run import FinishedRun
+from edge_gym.evaluation.finished_run import LARGEST, FinishedRun, is_figure, parsed
 from edge_gym.evaluation.metrics import COUNTER, METRICS
 from edge_gym.evaluation.results import KEYS
-from edge_gym.files import decode_utf8, read_bytes
+from edge_gym.files import read_bytes
 
 MAX_BYTES = 512 * 2**20  # of the timing
 MAX_LINES = 1_000_000  # of anything in a list
 MAX_REGIMES, MAX_POLICIES, MAX_NAME = 500, 500, 4096
 MAX_COUNTERS = 200  # figures of one episode that the policy counted itself
-LARGEST = 1e15  # of any figure: sums and squares stay finite
 TYPES = {"privileged": bool, "bound": bool, "seed": int}  # the other keys of a row are strings
 TIMES = ("decisions", "decide_s")
 CELL = ("task", "scenario", "policy")
@@ -85,8 +82,7 @@ def _row(row: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _check_figure(key: str, value: Any, where: str, least: float = -LARGEST) -> None:
-    right = isinstance(value, int | float) and not isinstance(value, bool)
-    if not right or not least <= value <= LARGEST or math.isnan(value):
+    if not is_figure(value) or not least <= value <= LARGEST:
         raise EdgeGymInputError(key, value, f"a number in {least:g} ... {LARGEST:g}", where)
 
 
@@ -116,10 +112,7 @@ def _check_regimes(rows: list[dict[str, Any]]) -> None:
 def _timing(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    try:
-        found = json.loads(decode_utf8(read_bytes(path, MAX_BYTES), path.name))
-    except (ValueError, RecursionError) as error:
-        raise EdgeGymInputError("", MISSING, "JSON", path.name, type(error).__name__) from None
+    found = parsed(read_bytes(path, MAX_BYTES), path.name)
     rows = _list_of_dicts(found.get("rows") if isinstance(found, dict) else None, f"{path.name}: rows")
     for number, row in enumerate(rows):
         where = f"{path.name}: rows[{number}]"

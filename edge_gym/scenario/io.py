@@ -96,8 +96,10 @@ class _Builder:
     def __init__(self, where: str, lines: Lines):
         self.where, self.lines = where, lines
         self.errors: list[EdgeGymInputError] = []
+        self.found = 0  # errors, those that are not kept included
 
     def report(self, path: str, value: Any, allowed: str, hint: str = "") -> None:
+        self.found += 1
         if len(self.errors) <= MAX_ERRORS:  # one more than shown, so that the message can say "and more"
             line = self.line(path)
             where = f"{self.where}:{line}" if line else self.where
@@ -132,7 +134,7 @@ class _Builder:
             self.report(path or "file", data, "a mapping", found)
             return FAILED
         known, hints = {f.name: f for f in dataclasses.fields(cls)}, type_hints(cls)
-        before = len(self.errors)
+        before = self.found
         for key in (k for k in data if k not in known):
             # the value is not echoed: it may be a secret that does not belong here
             self.report(join(path, key), MISSING, "a known key", nearest(key, known) or f"known: {', '.join(known)}")
@@ -140,7 +142,7 @@ class _Builder:
             if name not in data:
                 self.report(join(path, name), MISSING, "given", "this key is missing")
         values = {k: self.build(hints[k], v, join(path, k), known[k].metadata) for k, v in data.items() if k in known}
-        if FAILED in values.values() or len(self.errors) > before:
+        if FAILED in values.values() or self.found > before:
             return FAILED
         return self.construct(cls, values, path)
 

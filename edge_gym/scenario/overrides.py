@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from edge_gym.errors import EdgeGymInputError, nearest
+from edge_gym.errors import MISSING, EdgeGymInputError, nearest
 from edge_gym.fields import type_hints
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def apply_overrides(scenario: Scenario, flat: dict[str, Any]) -> Scenario:
     for name, value in flat.items():
         if name not in names:
             known = "a field of the scenario or of one part of it"
-            raise EdgeGymInputError(name, value, known, "with_overrides", _hint(name, names))
+            # The value is not echoed: it may be a secret that does not belong here.
+            raise EdgeGymInputError(name, MISSING, known, "with_overrides", _hint(name, names))
         part, field = names[name]
         changes.setdefault(part, {})[field] = value
     _keep_one_rate(changes.get("arrivals", {}))

@@ -86,16 +86,13 @@ def _parse_json(text: str, where: str) -> Any:
 
     def number(kind: Callable) -> Callable[[str], Any]:
         def read(digits: str) -> Any:
-            value = kind(digits) if len(digits) <= MAX_DIGITS else math.inf
-            return value if math.isfinite(value) else refuse("number", digits, "a finite number")
+            finite = len(digits) <= MAX_DIGITS and math.isfinite(float(digits))
+            return kind(digits) if finite else refuse("number", digits, "a finite number")
 
         return read
 
     def constant(word: str) -> NoReturn:
         refuse("number", word, "a finite number")
-
-    def exact_int(digits: str) -> int | float:
-        return int(digits)
 
     try:
         data = json.loads(
@@ -103,7 +100,7 @@ def _parse_json(text: str, where: str) -> Any:
             object_pairs_hook=pairs,
             parse_constant=constant,
             parse_float=number(float),
-            parse_int=number(exact_int),
+            parse_int=number(int),
         )
     except json.JSONDecodeError as error:
         at = f"{where}:{error.lineno}"

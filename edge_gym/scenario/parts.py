@@ -54,9 +54,7 @@ class Workload:
     )
     prompt_tokens: Law = part(REQUIRED, "tokens of the prompt (0 where there is none)")
     units: Law = part(REQUIRED, "output units: tokens, diffusion steps or items")
-    deadline_s: float = number(
-        REQUIRED, 0, 1e6, "s", "time from arrival to the last byte of the response", low_open=True
-    )
+    deadline_s: float = number(REQUIRED, 1e-6, 1e6, "s", "time from arrival to the last byte of the response")
 
     def __post_init__(self):
         check(self)
@@ -96,9 +94,9 @@ class Arrivals:
 
     kind: str = choice("poisson", ARRIVALS, "Poisson, bursts in two states (MMPP), sine over the day, trace file, none")
     load: float | None = number(
-        None, 0, 1000, "fraction of the largest sustainable rate", "mean arrival rate, relative", low_open=True
+        None, 1e-9, 1000, "fraction of the largest sustainable rate", "mean arrival rate, relative"
     )
-    rate_per_s: float | None = number(None, 0, 1e6, "requests/s", "mean arrival rate, absolute", low_open=True)
+    rate_per_s: float | None = number(None, 1e-9, 1e6, "requests/s", "mean arrival rate, absolute")
     burst_ratio: float = number(4.0, 1, 1e4, "ratio", "rate in a burst over rate in the calm (mmpp)")
     burst_share: float = number(0.2, 0, 1, "share", "share of time in a burst (mmpp)", low_open=True, high_open=True)
     burst_mean_s: float = number(30.0, 1e-3, 1e7, "s", "mean length of a burst (mmpp)")
@@ -142,7 +140,7 @@ class Topology:
     link_delay_s: float = number(
         0.001, 0, 10, "s", "one-way delay of a link, or of one side of the map (geometric, waxman)"
     )
-    link_bandwidth_bytes_per_s: float = number(1.25e8, 0, 1e13, "bytes/s", "bandwidth of a link", low_open=True)
+    link_bandwidth_bytes_per_s: float = number(1.25e8, 1, 1e13, "bytes/s", "bandwidth of a link")
     access_delay_s: float = number(0.002, 0, 10, "s", "one-way delay between a user and the site")
     seed: int = number(0, 0, MAX_SEED, "seed", "seed of the instance: the same seed, the same network")
     branching: int = number(4, 1, 1000, "sites", "access sites below one aggregation site (metro)")

@@ -77,7 +77,18 @@ def from_env(cls: type[Settings], environment: Mapping[str, str] | None = None) 
         owner, field = known[name], name.removeprefix(PREFIX).lower()
         is_text = next(f for f in _fields(owner) if f.name == field).type == "str"
         found[owner][field] = value if is_text else scalar(value)
-    return cls(**found[cls]), LlmSettings(**found[LlmSettings])
+    return _made(cls, found[cls], environment), _made(LlmSettings, found[LlmSettings], environment)
+
+
+def _made(cls: Any, values: dict[str, Any], environment: Mapping[str, str]) -> Any:
+    """The settings; what is wrong with one is said of its variable."""
+    try:
+        return cls(**values)
+    except EdgeGymInputError as error:
+        name = PREFIX + error.field.upper()
+        if name not in environment:
+            raise
+        raise EdgeGymInputError(name, error.value, error.allowed, "environment", error.hint) from None
 
 
 def identity(ask: Asking, llm: LlmSettings) -> dict[str, Any]:

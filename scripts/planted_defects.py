@@ -52,7 +52,7 @@ def read_defects(folder: Path = FOLDER) -> list[Defect]:
         document = yaml.safe_load(path.read_text())
         for one in document["defects"]:
             first, in_kernel = tuple(one.get("first", ())), one["file"].startswith(KERNEL)
-            plain, compiled = tuple(document["plain"]), tuple(document["compiled"])
+            plain, compiled = tuple(document["plain"]), tuple(one.get("compiled", document["compiled"]))
             stages = [(not in_kernel, first), (False, plain if in_kernel else ()), (True, compiled)]
             stages = tuple(stage for stage in stages if stage[1])
             texts = {key: one[key] for key in ("name", "file", "old", "new", "breaks")}

@@ -2,7 +2,8 @@
 
 `exact` covers every float: it is the same on the same kind of processor with the same versions of what computes.
 `events` covers what is whole (times in nanoseconds, choices, masks, counts, words): it is the same on every platform.
-The figures beside them are there to see where two traces part. `scripts/make_golden.py` writes the files; `tests/test_golden.py` compares.
+The figures beside them are there to see where two traces part. `scripts/make_golden.py` writes the files,
+`tests/test_golden.py` compares.
 """
 
 import hashlib

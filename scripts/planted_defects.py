@@ -93,8 +93,8 @@ def run_tests(root: Path, compiled: bool, arguments: tuple[str, ...], cache: str
     environment = {**os.environ, "PYTHONPATH": paths, "EDGE_GYM_CACHE_DIR": cache, "PYTHONDONTWRITEBYTECODE": "1"}
     environment["NUMBA_DISABLE_JIT"] = "0" if compiled else "1"
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *arguments]
-    if not compiled:
-        command.append("--timeout=60")  # seconds a test: a world that hangs shall not take five minutes
+    # Seconds a test: a plain one that hangs ends soon; a compiled one may compile for as long as it takes.
+    command.append(f"--timeout={limit_s:.0f}" if compiled else "--timeout=60")
     try:
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=limit_s)
     except subprocess.TimeoutExpired:

@@ -245,6 +245,17 @@ def to_review(game: AgentGame, at_s: float) -> None:
     assert game.now == ns(at_s)
 
 
+def test_staying_costs_what_the_others_would_be_spared():
+    """Agents 0 and 1 live on node 0: without agent 0 the crowding there would be that of agent 1 alone."""
+    game = placed(hand_world())
+    to_review(game, 10.0)
+    assert game.subject == 0
+    transfer, _, processing, *usd = own(0, 0)
+    crowding = crowd(2 * LOAD[0][0]) - crowd(LOAD[0][0])
+    expected = transfer + processing + 100.0 * sum(usd) + crowding
+    assert crowding > 0.001 and shown(game, AGENT_COST)[[0, 2]] == pytest.approx([expected] * 2, rel=2e-5)
+
+
 @pytest.mark.parametrize("mode", ["lightweight", "full"])
 @pytest.mark.parametrize("preload", ["all_that_fit", "none"])
 def test_a_migration_step_by_step(mode, preload):

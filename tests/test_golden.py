@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 
 import golden
+import gymnasium
 import pytest
 
+from edge_gym.registration import TABLE
 from edge_gym.scenario.presets import PRESETS
 
 CASES = golden.every_case()
@@ -47,6 +49,13 @@ def test_rep_05_traces_of_different_seeds_and_worlds_differ():
     hashes = [seed["exact"] for one in found for seed in one.values()]
     assert len(set(hashes)) == len(hashes) == len(CASES) * len(golden.SEEDS)
     assert sum(seed["ended"] for one in found for seed in one.values()) > 3000, "the traces should see requests end"
+
+
+@pytest.mark.parametrize("name", list(TABLE))
+def test_ben_14_a_version_that_is_not_there_is_refused_with_the_one_that_is(name):
+    other = name.replace("-v0", "-v99")
+    with pytest.raises(gymnasium.error.VersionNotFound, match=name.partition("/")[2].replace("-v0", "") + ".*v0"):
+        gymnasium.make(other)
 
 
 def load_script():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -90,6 +91,9 @@ def atomic_write(path: str | os.PathLike, data: str | bytes) -> None:
     Args:
         path: Target; its folder must exist.
         data: Text (written as UTF-8) or bytes.
+
+    Raises:
+        OSError: It cannot be written; names the file, what it needs and what is free. The old one is as it was.
     """
     target = Path(path)
     raw = data.encode("utf-8") if isinstance(data, str) else data
@@ -101,6 +105,11 @@ def atomic_write(path: str | os.PathLike, data: str | bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes private files; results are to be shared
         os.replace(temporary, target)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        free = shutil.disk_usage(target.parent).free
+        reason = f"{error.strerror}: {len(raw)} bytes to write, {free} free"
+        raise OSError(error.errno, reason, str(target)) from error
     except BaseException:
         Path(temporary).unlink(missing_ok=True)  # it may be in its place already
         raise

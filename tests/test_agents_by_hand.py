@@ -245,6 +245,18 @@ def to_review(game: AgentGame, at_s: float) -> None:
     assert game.now == ns(at_s)
 
 
+def test_staying_costs_what_the_others_would_be_spared():
+    """All live on node 1: without agent 0, a talker, the crowding there would be that of agents 1 and 2."""
+    game = placed(hand_world(), (1, 1, 1))
+    to_review(game, 10.0)
+    assert game.subject == 0
+    transfer, _, processing, *usd = own(0, 1)
+    others = LOAD[0][1] + LOAD[1][1]
+    crowding = crowd(others + LOAD[0][1]) - crowd(others)
+    expected = transfer + processing + 100.0 * sum(usd) + crowding
+    assert shown(game, AGENT_COST)[[1, 2]] == pytest.approx([expected] * 2, rel=2e-5)
+
+
 @pytest.mark.parametrize("mode", ["lightweight", "full"])
 @pytest.mark.parametrize("preload", ["all_that_fit", "none"])
 def test_a_migration_step_by_step(mode, preload):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers import Game, play, queue_scenario, trace_arrivals
+from helpers import Game
+from small_worlds import about, ns, one_node, seed_of, shown_s
 
-from edge_gym.devices import DeviceType, ModelType, Service
-from edge_gym.kernel.build import World
+from edge_gym.devices import ModelType, Service
 from edge_gym.kernel.observe import (
     BACKLOG,
     BUSY,
@@ -23,26 +23,10 @@ from edge_gym.kernel.observe import (
     SLACK,
     SLOWDOWN,
     WAIT,
-    decode_time,
 )
 from edge_gym.kernel.tables import COMPLETED, REJECTED, SECOND
-from edge_gym.scenario import Change, Law, Pool, Scenario, Telemetry, Topology, Workload
+from edge_gym.scenario import Change, Telemetry
 from edge_gym.scenario.presets import preset
-
-
-def ns(seconds: float) -> int:
-    return round(seconds * SECOND)
-
-
-def shown_s(game: Game, column: int, n: int = 0) -> float:
-    """Seconds that a time column of the last observation shows for node `n`."""
-    return float(decode_time(game.obs[0, n, column]))
-
-
-def about(seconds: float):
-    """An observed time: single precision on a logarithmic scale."""
-    return pytest.approx(seconds, rel=5e-6, abs=1e-9)
-
 
 # --- toy2: node 0 needs 1 s, node 1 needs 2 s -------------------------------------------------------------------------
 
@@ -140,39 +124,6 @@ def test_val_25_a_full_node_is_not_legal():
 
 
 # --- one node, several models -----------------------------------------------------------------------------------------
-
-
-def seed_of(scenario: Scenario, models: list[int]) -> int:
-    """The first seed with which the requests ask for these models in this order."""
-    seeds = range(8000)
-    played = play(World(scenario), lambda obs, mask: np.full(len(obs), mask.shape[1] - 1), seeds)
-    found = played.log["model"].reshape(len(seeds), -1)  # declined at once: in order
-    return int((found == models).all(axis=1).argmax())
-
-
-def one_node(
-    tmp_path, rows, models, services, *, slots=1, memory=1000, storage=1e9, network=(0.0, 0.0, 1e9), **more
-) -> Scenario:
-    """One node and exactly these requests; every request is one unit where nothing else is said."""
-    link_delay_s, access_delay_s, bandwidth = network
-    device = DeviceType(
-        name="node", memory_bytes=memory, storage_bytes_per_s=storage, nic_bytes_per_s=2 * bandwidth, slots=slots
-    )
-    one = Law(kind="constant", mean=1.0)
-    fields = {
-        "n_requests": len(rows),
-        "horizon_s": 1000.0,
-        "arrivals": trace_arrivals(tmp_path / "t.csv", [(r, 0, 1) if np.isscalar(r) else r for r in rows]),
-        "devices": (device,),
-        "models": models,
-        "services": services,
-        "workloads": tuple(Workload(model=m.name, prompt_tokens=Law(), units=one, deadline_s=100.0) for m in models),
-        "pool": Pool(device_types=("node",), n_nodes=1, queue_capacity=5, preload=more.pop("preload", "all_that_fit")),
-        "topology": Topology(
-            link_delay_s=link_delay_s, access_delay_s=access_delay_s, link_bandwidth_bytes_per_s=bandwidth
-        ),
-    }
-    return queue_scenario(1.0, **{**fields, **more})
 
 
 def test_val_25_neighbours_with_unequal_gains(tmp_path):

@@ -257,7 +257,7 @@ def test_arguments_are_checked_before_anything_is_written(arguments, words, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files(tmp_path):
+def test_rep_15_the_files_hold_the_results_and_what_made_them(tmp_path):
     found = evaluate(["t_first", "oracle"], seeds=range(6), out=tmp_path / "a" / "run", **SMALL)
     folder = tmp_path / "a" / "run"
     lines = (folder / "episodes.jsonl").read_text().splitlines()
@@ -282,6 +282,8 @@ def test_files(tmp_path):
     assert manifest["finished"] and manifest["identity"]["seeds"] == list(range(6))
     assert manifest["scenarios"][0]["n_requests"] == 50 and "numba" in manifest["versions"]
     assert manifest["scenarios"][0]["fingerprint"] == found.rows[0]["scenario_fingerprint"]
+    assert manifest["platform"] and manifest["cpu_count"] >= 1 and manifest["command"]
+    assert manifest["git"] is None or set(manifest["git"]) == {"commit", "dirty"}
     assert {"timing.json", "report.html", "report.md", "leaderboard.csv"} <= set(os.listdir(folder))
 
 

@@ -114,7 +114,7 @@ def test_replay_never_replaces_a_file_unasked(capsys, folder):
     assert len(mine.read_text()) > 10_000
 
 
-def test_replay_a_changed_result_is_found_out(capsys, folder):
+def test_rep_15_replay_finds_a_changed_result(capsys, folder):
     lines = (folder / "episodes.jsonl").read_text().splitlines()
     row = json.loads(lines[0])
     row["latency_mean_s"] = math.nextafter(row["latency_mean_s"], math.inf)

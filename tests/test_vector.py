@@ -368,7 +368,7 @@ def test_vector_state_goes_on_exactly_in_itself_and_in_another(mode, moment):
     assert fingerprint(state) == held
 
 
-def test_vector_state_goes_on_exactly_in_another_process(tmp_path):
+def test_run_15_vector_state_goes_on_exactly_in_another_process(tmp_path):
     """Saved here by pickle, in mid-episode and with a row that has just ended; gone on with there."""
     env = make()
     env.reset(seed=SEEDS)

@@ -245,7 +245,8 @@ def _link_table(scenario: Scenario, network: Network) -> np.ndarray:
     reachable = np.isfinite(network.delay_s)
     table["reachable"] = reachable
     table["delay_ns"] = np.rint(np.where(reachable, network.delay_s, 0.0) * SECOND)
-    table["s_per_byte"] = np.where(reachable, 1.0 / np.minimum(network.bandwidth, nic), 0.0)
+    rate = np.where(reachable, np.minimum(network.bandwidth, nic), np.inf)  # out of reach there is none to divide by
+    table["s_per_byte"] = 1.0 / rate
     return table
 
 

@@ -50,7 +50,9 @@ def bench(options: argparse.Namespace) -> int:
     execution, by_site = how(options), deciders(options)
     with environment(options):
         results = evaluate(
-            usual_policies(options.task, by_site) if options.policies is None else names("--policies", options.policies),
+            usual_policies(options.task, by_site)
+            if options.policies is None
+            else names("--policies", options.policies),
             task=options.task,
             scenario=scenarios(options),
             seeds=range(seed, seed + episodes),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 
-from edge_gym.errors import EdgeGymError, EdgeGymInputError, nearest
+from edge_gym.errors import EdgeGymError, EdgeGymInputError, install_extra, nearest
 from edge_gym.evaluation.shards import Shard, run_shard
 
 ENGINES = ("processes", "ray")

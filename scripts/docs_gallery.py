@@ -10,9 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edge_baselines.agents.solving import Solving, solve_exactly
-from edge_baselines.placement import SOLVERS
-
 from edge_gym.policy import POLICIES, load_target, make_policy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,16 +31,6 @@ BY_HAND = {  # whose settings are in no file of settings
     **dict.fromkeys(("grasp", "annealing", "genetic", "acs", "mmas", "aco"), PLACEMENT),
     **dict.fromkeys(("e3_fast", "e3_rules", "e3_llm", "e3_agentscope"), "by hand, on tune seeds"),
     "oracle": "tuned: `tune_oracle.py`",
-}
-WORDS = {  # who shares a docstring with others
-    "fgd": "Each agent where it fragments least of what is left free (fragmentation gradient descent).",
-    "regret": "First the agent that would lose most by waiting, where it costs least.",
-    "acs": "Ant colony with descent, by the rules of the ant colony system.",
-    "mmas": "Ant colony with descent, by the rules of the max-min ant system.",
-    "ski_rental_random": "`ski_rental` with a random share of its threshold (Karlin et al., 1994).",
-    "antllm": "Ant colony over a new application, whose solutions a language model polishes.",
-    "antllm_migration": "Ant colony over all agents of an application, with advice of a language model.",
-    "sect_breaker": "`breaker:sect_watchdog`.",
 }
 # What of the public context a controller reads beside the observation and the mask.
 READS = {"events": "messages", "ended": "completions", "agency": "the applications"}
@@ -93,16 +80,12 @@ def describe(name: str, costs: dict[str, dict[str, float]]) -> tuple[str, list[s
     called = f"`{name}:...`" if name in NEEDS else f"`{name}`"
     also = f" Also: {', '.join(tasks[1:])}." if len(tasks) > 1 else ""
     cost = ", ".join(f"{us:.3g} ({task})" for task, us in sorted(costs.get(name, {}).items())) or "-"
-    return tasks[0], [called, _summary(name, target, kind) + also, sees, _origin(name, policy), _extra(kind), cost]
+    return tasks[0], [called, _summary(target, kind) + also, sees, _origin(name, policy), _extra(kind), cost]
 
 
-def _summary(name: str, target: Any, kind: type) -> str:
+def _summary(target: Any, kind: type) -> str:
     """First sentence of the docstring of what the registry names."""
-    if name in WORDS:
-        return WORDS[name]
     own = inspect.getdoc(target) if inspect.isfunction(target) else None
-    if kind is Solving:
-        own = inspect.getdoc(solve_exactly if name == "exact" else SOLVERS[name])
     text = " ".join((own or inspect.getdoc(kind) or "").split("\n\n")[0].split())
     return re.split(r"(?<=[^.A-Z][.])\s+(?=[A-Z`])", text.removeprefix("Returns "))[0]
 

@@ -1,6 +1,7 @@
 """The documentation says what the code does: pages, headings, info keys, columns, and the README's examples."""
 
 import importlib.util
+import json
 import re
 import sys
 from pathlib import Path
@@ -142,6 +143,22 @@ def test_every_controller_is_in_the_gallery():
     assert all(row[1] for row in rows), "a controller without a docstring"
     privileged = {row[0].strip("`") for row in rows if row[2] == "**privileged**"}
     assert privileged == {"oracle", "lookahead", "e3_informed"}
+
+
+def test_cost_of_a_decision_comes_from_runs(tmp_path, monkeypatch):
+    rows = [
+        {"policy": "jsq", "task": "routing", "scenario": "churn", "decide_s": 0.001, "decisions": 1000},
+        {"policy": "jsq", "task": "routing", "scenario": "drift", "decide_s": 0.005, "decisions": 1000},
+        {"policy": "sect_blind", "task": "routing", "scenario": "drift", "decide_s": 0.0, "decisions": 0},
+    ]
+    (tmp_path / "timing.json").write_text(json.dumps({"rows": rows}))
+    costs = make_docs.decision_costs([tmp_path])
+    assert costs["us"] == {"jsq": {"routing": 3.0}, "sect_blind": {}}
+    gallery = sys.modules["docs_gallery"]
+    monkeypatch.setattr(gallery, "COSTS", tmp_path / "us.json")
+    gallery.COSTS.write_text(json.dumps(costs))
+    found = {row[0]: row[5] for row in cells(gallery.gallery_page(), 6)}
+    assert found["`jsq`"] == "3 (routing)" and found["`sect_blind`"] == found["`oracle`"] == "-"
 
 
 def test_ids_are_found_where_they_stand(tmp_path):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edge_gym.behind import batch_of, keep
 from edge_gym.envs.batch import Batch
 from edge_gym.kernel.agent_tables import COST_TERMS, LIVING
 from edge_gym.kernel.assignment import Problem, link_children
@@ -93,13 +94,13 @@ class Agency:
 
     def __init__(self, batch: Batch) -> None:
         world, params = batch.world, batch.world.params
-        self._batch = batch
+        keep(self, batch)
         self.nodes, self.models = world.node_names, world.model_names
         self.roles = tuple(role.name for role in world.scenario.roles)
         self.terms = COST_TERMS
         self.weights = float(params.rules[0]["weight_latency"]), float(params.rules[0]["weight_cost"])
         self.migration = world.scenario.migration
-        self.link, self.cable, self.hop = params.link, params.cable, params.hop
+        self.link, self.cable, self.hop = params.link.copy(), params.cable.copy(), params.hop.copy()
         self.home = params.node["home"].astype(np.int64)
         self.request_bytes = params.role["request_bytes"].copy()
         self.stay_s = float(params.agency[0]["stay_s"])
@@ -109,7 +110,7 @@ class Agency:
         self._terms = np.zeros((self._most, world.n_nodes, len(COST_TERMS)))
 
     def _empty(self) -> Problem:
-        params, n, g = self._batch.world.params, self._batch.world.n_nodes, self._most
+        params, n, g = batch_of(self).world.params, batch_of(self).world.n_nodes, self._most
         return Problem(
             own=np.zeros((g, n)),
             refuse=np.zeros(g),
@@ -137,7 +138,7 @@ class Agency:
 
     def is_agent(self, b: int) -> bool:
         """Whether the subject of world `b` is an agent, and not a request."""
-        return int(self._batch.state.world[b]["subject_kind"]) in (PLACEMENT, MIGRATION)
+        return int(batch_of(self).state.world[b]["subject_kind"]) in (PLACEMENT, MIGRATION)
 
     def assignment(self, b: int, user: int | None = None) -> Assignment:
         """The placement problem of one application of world `b`.
@@ -146,11 +147,11 @@ class Agency:
             b: World.
             user: Row of the application in `users`; by default that of the subject, which must be an agent.
         """
-        state, whole = self._batch.state, self._problem
+        state, whole = batch_of(self).state, self._problem
         subject = int(state.world[b]["subject"]) if user is None else user * self._most
         p = int(state.agent[b, subject]["app"]) if user is None else user
         app = state.app[b, p]
-        count = fill_problem(self._batch.world.params, state, b, p, self._terms, whole)
+        count = fill_problem(batch_of(self).world.params, state, b, p, self._terms, whole)
         shared = {"rtt_s", "per_byte", "weights", "crowd_weight"}
         parts = {
             name: table if name in shared else table[:count].copy() if name in OF_AGENTS else table.copy()
@@ -173,7 +174,7 @@ class Agency:
 
     def roster(self, b: int) -> np.ndarray:
         """The agents that are there in world `b`, an array of dtype `ROSTER`."""
-        state = self._batch.state
+        state = batch_of(self).state
         found = np.flatnonzero(state.agent[b]["serial"] != NONE)
         agents = state.agent[b, found]
         apps = state.app[b, agents["app"]]
@@ -182,7 +183,7 @@ class Agency:
         table["application"], table["site"] = apps["id"], apps["site"]
         for name in ("role", "model", "node", "target", "parent", "context"):
             table[name] = agents[name]
-        table["rate_per_s"] = agents["need"] * self._batch.world.params.role["rate_per_s"][agents["role"]]
+        table["rate_per_s"] = agents["need"] * batch_of(self).world.params.role["rate_per_s"][agents["role"]]
         table["state_bytes"] = self._state_bytes(agents)
         lived_s = (state.world[b]["now_ns"] - agents["settled_ns"]) / SECOND
         table["lived_s"] = np.where(agents["state"] == LIVING, lived_s, 0.0)
@@ -190,12 +191,12 @@ class Agency:
 
     def member(self, b: int) -> tuple[int, int]:
         """Number of the subject's application in the episode, and which of its agents the subject is."""
-        agent = self._batch.state.agent[b, self.subject(b)]
-        return int(self._batch.state.app[b, agent["app"]]["id"]), self.subject(b) - int(agent["app"]) * self._most
+        agent = batch_of(self).state.agent[b, self.subject(b)]
+        return int(batch_of(self).state.app[b, agent["app"]]["id"]), self.subject(b) - int(agent["app"]) * self._most
 
     def subjects(self) -> Subjects:
         """The subjects of all worlds; -1 where it is no agent."""
-        state = self._batch.state
+        state = batch_of(self).state
         worlds, world = np.arange(len(state.world)), state.world
         is_agent = np.isin(world["subject_kind"], (PLACEMENT, MIGRATION))
         row = np.where(is_agent, world["subject"], 0)
@@ -205,19 +206,19 @@ class Agency:
         found = (row, app["id"], agent["app"], agent["role"], agent["node"], app["site"])
         sent = np.where(is_agent, self._state_bytes(agent), 0.0)
         if self.migration.mode == "full":
-            sent += np.where(is_agent, self._batch.world.params.role["image_bytes"][agent["role"]], 0.0)
+            sent += np.where(is_agent, batch_of(self).world.params.role["image_bytes"][agent["role"]], 0.0)
         of_agents = (np.where(is_agent, column, NONE).astype(np.int64) for column in found)
         return Subjects(**dict(zip(names, of_agents, strict=True)), sent_bytes=sent)
 
     def _state_bytes(self, agents: np.ndarray) -> np.ndarray:
-        rules = self._batch.world.params.agency[0]
+        rules = batch_of(self).world.params.agency[0]
         size = rules["state_bytes"] + rules["bytes_per_message"] * agents["messages"]
         return size + rules["bytes_per_token"] * agents["context"]
 
     def users(self) -> tuple[np.ndarray, np.ndarray]:
         """Which application has each row, -1: none, and at which site its user is; each (B, P)."""
-        return self._batch.state.app["id"].copy(), self._batch.state.app["site"].astype(np.int64)
+        return batch_of(self).state.app["id"].copy(), batch_of(self).state.app["site"].astype(np.int64)
 
     def subject(self, b: int) -> int:
         """Row of the agent that is asked about in world `b` (the column `agent` of the roster)."""
-        return int(self._batch.state.world[b]["subject"])
+        return int(batch_of(self).state.world[b]["subject"])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edge_gym.behind import batch_of, keep
 from edge_gym.envs.batch import Batch
 from edge_gym.kernel.agent_tables import COST_TERMS, LIVING
 from edge_gym.kernel.assignment import Problem, link_children
@@ -101,13 +102,13 @@ class Agency:
 
     def __init__(self, batch: Batch) -> None:
         world, params = batch.world, batch.world.params
-        self._batch = batch
+        keep(self, batch)
         self.nodes, self.models = world.node_names, world.model_names
         self.roles = tuple(role.name for role in world.scenario.roles)
         self.terms = COST_TERMS
         self.weights = float(params.rules[0]["weight_latency"]), float(params.rules[0]["weight_cost"])
         self.migration = world.scenario.migration
-        self.link, self.cable, self.hop = params.link, params.cable, params.hop
+        self.link, self.cable, self.hop = params.link.copy(), params.cable.copy(), params.hop.copy()
         self.home = params.node["home"].astype(np.int64)
         self.request_bytes = params.role["request_bytes"].copy()
         self.stay_s = float(params.agency[0]["stay_s"])
@@ -117,7 +118,7 @@ class Agency:
         self._terms = np.zeros((self._most, world.n_nodes, len(COST_TERMS)))
 
     def _empty(self) -> Problem:
-        params, n, g = self._batch.world.params, self._batch.world.n_nodes, self._most
+        params, n, g = batch_of(self).world.params, batch_of(self).world.n_nodes, self._most
         return Problem(
             own=np.zeros((g, n)),
             refuse=np.zeros(g),
@@ -145,7 +146,7 @@ class Agency:
 
     def is_agent(self, b: int) -> bool:
         """Whether the subject of world `b` is an agent, and not a request."""
-        return int(self._batch.state.world[b]["subject_kind"]) in (PLACEMENT, MIGRATION)
+        return int(batch_of(self).state.world[b]["subject_kind"]) in (PLACEMENT, MIGRATION)
 
     def assignment(self, b: int, user: int | None = None) -> Assignment:
         """The placement problem of one application of world `b`.
@@ -158,7 +159,7 @@ class Agency:
         subject = self.subject(b) if user is None else user * self._most
         p = int(state.agent[w, subject]["app"]) if user is None else user
         app = state.app[w, p]
-        count = fill_problem(self._batch.world.params, state, w, p, self._terms, whole)
+        count = fill_problem(batch_of(self).world.params, state, w, p, self._terms, whole)
         shared = {"rtt_s", "per_byte", "weights", "crowd_weight"}
         parts = {
             name: table if name in shared else table[:count].copy() if name in OF_AGENTS else table.copy()
@@ -190,7 +191,7 @@ class Agency:
         table["application"], table["site"] = apps["id"], apps["site"]
         for name in ("role", "model", "node", "target", "parent", "context"):
             table[name] = agents[name]
-        table["rate_per_s"] = agents["need"] * self._batch.world.params.role["rate_per_s"][agents["role"]]
+        table["rate_per_s"] = agents["need"] * batch_of(self).world.params.role["rate_per_s"][agents["role"]]
         table["state_bytes"] = self._state_bytes(agents)
         lived_s = (state.world[w]["now_ns"] - agents["settled_ns"]) / SECOND
         table["lived_s"] = np.where(agents["state"] == LIVING, lived_s, 0.0)
@@ -204,40 +205,40 @@ class Agency:
 
     def subjects(self) -> Subjects:
         """The subjects of all worlds; -1 where it is no agent."""
-        state, (worlds, row, is_agent) = self._batch.state, self._asked()
+        state, (worlds, row, is_agent) = batch_of(self).state, self._asked()
         agent = state.agent[worlds, row]
         app = state.app[worlds, agent["app"]]
         names = Subjects._fields[:-1]
         found = (row, app["id"], agent["app"], agent["role"], agent["node"], app["site"])
         sent = np.where(is_agent, self._state_bytes(agent), 0.0)
         if self.migration.mode == "full":
-            sent += np.where(is_agent, self._batch.world.params.role["image_bytes"][agent["role"]], 0.0)
+            sent += np.where(is_agent, batch_of(self).world.params.role["image_bytes"][agent["role"]], 0.0)
         of_agents = (np.where(is_agent, column, NONE).astype(np.int64) for column in found)
         return Subjects(**dict(zip(names, of_agents, strict=True)), sent_bytes=sent)
 
     def _state_bytes(self, agents: np.ndarray) -> np.ndarray:
-        rules = self._batch.world.params.agency[0]
+        rules = batch_of(self).world.params.agency[0]
         size = rules["state_bytes"] + rules["bytes_per_message"] * agents["messages"]
         return size + rules["bytes_per_token"] * agents["context"]
 
     def users(self) -> tuple[np.ndarray, np.ndarray]:
         """Which application has each row, -1: none, and at which site its user is; each (B, P)."""
-        return self._batch.state.app["id"].copy(), self._batch.state.app["site"].astype(np.int64)
+        return batch_of(self).state.app["id"].copy(), batch_of(self).state.app["site"].astype(np.int64)
 
     def subject(self, b: int) -> int:
         """Row of the agent that is asked about in world `b` (the column `agent` of the roster)."""
-        return int(self._batch.state.world[b]["subject"])
+        return int(batch_of(self).state.world[b]["subject"])
 
     def _asked(self) -> Asked:
         """Who is asked about in each row."""
-        world = self._batch.state.world
+        world = batch_of(self).state.world
         is_agent = np.isin(world["subject_kind"], (PLACEMENT, MIGRATION))
         return Asked(np.arange(len(world)), np.where(is_agent, world["subject"], 0), is_agent)
 
     def _tables(self, b: int) -> tuple[State, int]:
         """The worlds as row `b` may know them, and which of them is its own."""
-        return self._batch.state, b
+        return batch_of(self).state, b
 
     def _knows(self, b: int) -> np.ndarray:
         """(P,) bool, the applications of whose agents row `b` may know."""
-        return np.ones(self._batch.state.app.shape[1], bool)
+        return np.ones(batch_of(self).state.app.shape[1], bool)

@@ -156,7 +156,7 @@ def check_spaces_and_masks(make: Make, n_steps: int = 2000, seed: int = 1, probe
     env = player.env
     spaces = env.observation_space, env.action_space
     for k in range(n_steps):
-        where = f"step {k}"
+        where = f"{type(env.unwrapped).__name__}, step {k}"
         _assert_moment(env, player.last, where)
         if player.mask is not None:
             _assert_mask(env, player.mask, where)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_gym.behind import behind, keep
 from edge_gym.envs.batch import Batch
 from edge_gym.kernel import control, step
 from edge_gym.kernel.control import EXPLORATIONS, FORGETTINGS
@@ -30,7 +31,7 @@ class Surface:
     """
 
     def __init__(self, batch: Batch) -> None:
-        self._batch = batch
+        keep(self, batch)
         self.guards = batch.world.scenario.control
         self.nodes = batch.world.node_names
         self.models = batch.world.model_names
@@ -39,7 +40,6 @@ class Surface:
         work_s = work_s + params.service["per_unit_s"] * params.model["probe_units"]
         self.probe_s = np.where(params.service["supported"] == 1, work_s, np.inf)
         self._columns = int(control.columns_of(len(self.models)))
-        self._spare: Batch | None = None
 
     @property
     def finish(self) -> int:
@@ -84,10 +84,9 @@ class Surface:
         Returns:
             Index into `actions`, or None if all would pass.
         """
-        batch = self._batch
-        if self._spare is None:
-            self._spare = Batch(batch.world, 1, batch.task)
-        spare = self._spare
+        kept = behind(self)
+        batch = kept.batch
+        spare = kept.spare = kept.spare or Batch(batch.world, 1, batch.task)
         for mine, theirs in zip(spare.state, batch.state, strict=True):
             mine[0] = theirs[b]
         spare.mask[0] = batch.mask[b]

@@ -196,7 +196,7 @@ class Warden(Spy):
 
     def look(self, obs, context):
         surface = context.surface
-        supported = surface._batch.world.params.service["supported"] == 1
+        supported = np.isfinite(surface.probe_s)
         for b in np.flatnonzero(context.active).tolist():
             alive = obs[b, :-1, seen.ALIVE] > 0
             closed = obs[b, :-1, seen.GATE] == 1.0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+
 from edge_gym.agency import Agency, Asked
+from edge_gym.behind import batch_of
 from edge_gym.envs.by_site import BySite
 from edge_gym.kernel.tables import NO_SUBJECT, NONE, State
 
@@ -38,12 +40,12 @@ class SiteAgency(Agency):
 
     def users(self) -> tuple[np.ndarray, np.ndarray]:
         """As `Agency.users`, each (R, P); users at other sites are not seen."""
-        app = self._batch.state.app[self._seats // self._sites]
+        app = batch_of(self).state.app[self._seats // self._sites]
         known = np.array([self._knows(k) for k in range(len(self._seats))])
         return np.where(known, app["id"], NONE), app["site"].astype(np.int64)
 
     def _asked(self) -> Asked:
-        state, (world, site) = self._batch.state, np.divmod(self._seats, self._sites)
+        state, (world, site) = batch_of(self).state, np.divmod(self._seats, self._sites)
         subject = state.desk["subject"][world, site]
         if not len(state.panel[0]):  # one decision at a time, as by a single controller
             here = state.agent[world, np.maximum(state.world["subject"][world], 0)]["app"]
@@ -54,7 +56,7 @@ class SiteAgency(Agency):
 
     def _tables(self, b: int) -> tuple[State, int]:
         world, site = divmod(int(self._seats[b]), self._sites)
-        state = self._batch.state
+        state = batch_of(self).state
         if self._shares_all:
             return state, world
         own = State(*(table[world : world + 1] for table in state))
@@ -63,7 +65,7 @@ class SiteAgency(Agency):
 
     def _knows(self, b: int) -> np.ndarray:
         world, site = divmod(int(self._seats[b]), self._sites)
-        app = self._batch.state.app[world]
+        app = batch_of(self).state.app[world]
         return np.ones(len(app), bool) if self._shares_all else app["site"] == site
 
     @property

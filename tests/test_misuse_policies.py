@@ -219,7 +219,9 @@ def test_mis_11_no_attribute_leads_to_the_simulator(task, scenario, attributes):
     for item, path in reached(watcher.given):
         assert not isinstance(item, HIDDEN), f"{path} is a {type(item).__name__}"
         if isinstance(item, np.ndarray) and item.size:
-            assert not any(np.may_share_memory(item, table) for table in (*moving, *rules)), f"{path} is the world's own"
+            assert not any(np.may_share_memory(item, table) for table in (*moving, *rules)), (
+                f"{path} is the world's own"
+            )
 
 
 def test_mis_11_the_tool_finds_what_there_is_to_find():

@@ -242,7 +242,15 @@ def with_names(folder, target, text):
         row["policy"] = text if row["policy"] == "random" else row["policy"]
     (target / "episodes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     found = json.loads((folder / "manifest.json").read_text())
-    failure = {"task": text, "scenario": text, "policy": text, "first_seed": 1, "episodes": 1, "attempts": 1, "reason": text}
+    failure = {
+        "task": text,
+        "scenario": text,
+        "policy": text,
+        "first_seed": 1,
+        "episodes": 1,
+        "attempts": 1,
+        "reason": text,
+    }
     found |= {"command": text, "platform": text, "git": text, "versions": {text: text}, "failures": [failure]}
     (target / "manifest.json").write_text(json.dumps(found))
     (target / "timing.json").unlink()

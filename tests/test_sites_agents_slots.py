@@ -276,7 +276,7 @@ def test_which_nodes_are_there_is_known_at_once():
 
 
 def test_a_node_that_joins_tells_everybody_what_it_holds():
-    """Node 0 leaves with the agent of site 0, and is back, empty; else site 0 would believe its reservation is there."""
+    """Node 0 leaves with the agent of site 0, and is back, empty: site 0 must not believe its reservation is there."""
     away = tuple(Change(time_s=t, node=0, what="alive", value=v) for t, v in ((1.0, 0.0), (2.0, 1.0)))
     world, seed = apart(narrow(timeline=away))
     game = AgentSites(world, [seed], slot_s=0.5, heartbeat_s=100.0)

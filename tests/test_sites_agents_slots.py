@@ -273,3 +273,16 @@ def test_which_nodes_are_there_is_known_at_once():
     game = AgentSites(world, [seed], slot_s=0.5, heartbeat_s=100.0)
     game.act()
     assert game.now == 10 * SECOND and not game.batch.mask[:, 1].any() and game.batch.mask[1, 0]
+
+
+def test_a_node_that_joins_tells_everybody_what_it_holds():
+    """Node 0 leaves with the agent of site 0, and is back, empty: site 0 must not believe its reservation is there."""
+    away = tuple(Change(time_s=t, node=0, what="alive", value=v) for t, v in ((1.0, 0.0), (2.0, 1.0)))
+    world, seed = apart(narrow(timeline=away))
+    game = AgentSites(world, [seed], slot_s=0.5, heartbeat_s=100.0)
+    game.act(0)
+    assert game.obs[0, 0, AGENTS] > 0
+    while game.now < 10 * SECOND:
+        game.act()
+    assert game.row("agency")["lost"] == 1 and game.asked and (game.obs[:, 0, AGENTS] == 0).all()
+    assert game.batch.mask[game.asked, 0].all()

@@ -1,4 +1,4 @@
-"""MIS rows about policies and many environments: a policy that breaks the rules is named, and reaches nothing hidden."""
+"""MIS rows about policies and many environments: who breaks the rules is named, and reaches nothing hidden."""
 
 import dataclasses
 import os
@@ -116,7 +116,8 @@ def test_mis_10_others_go_on_where_one_fails(monkeypatch, tmp_path, capsys):
     """In a suite a policy that fails is listed and not scored."""
     monkeypatch.setitem(POLICIES, "t_fails", "test_misuse_policies:Fails")
     (tmp_path / "s.yaml").write_text(
-        "version: 1\nname: s\nrevision: 1\ndescription: d\ncells:\n- task: routing\n  episodes: 2\n  least_episodes: 1\n"
+        "version: 1\nname: s\nrevision: 1\ndescription: d\n"
+        "cells:\n- task: routing\n  episodes: 2\n  least_episodes: 1\n"
         "  worlds: [{scenario: toy2, set: {n_requests: 5}}]\n  policies: [t_fails, jsq]\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")]))
@@ -219,7 +220,9 @@ def test_mis_11_no_attribute_leads_to_the_simulator(task, scenario, attributes):
     for item, path in reached(watcher.given):
         assert not isinstance(item, HIDDEN), f"{path} is a {type(item).__name__}"
         if isinstance(item, np.ndarray) and item.size:
-            assert not any(np.may_share_memory(item, table) for table in (*moving, *rules)), f"{path} is the world's own"
+            assert not any(np.may_share_memory(item, table) for table in (*moving, *rules)), (
+                f"{path} is the world's own"
+            )
 
 
 def test_mis_11_the_tool_finds_what_there_is_to_find():

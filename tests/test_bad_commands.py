@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -296,7 +297,7 @@ def wrong_code(_):
 
 
 def writes(_):
-    open("new", "w").close()
+    pathlib.Path("new").touch()
     return fine(_)
 
 

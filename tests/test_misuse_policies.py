@@ -136,6 +136,7 @@ class Fails(FirstLegal):
         raise RuntimeError("no luck")
 
 
+@pytest.mark.slow
 def test_mis_10_a_policy_that_sleeps_is_stopped(monkeypatch, tmp_path):
     monkeypatch.setitem(POLICIES, "t_sleeps", "test_misuse_policies:Sleeps")
     monkeypatch.setattr("edge_gym.evaluation.execution.RETRIES", 0)

@@ -218,6 +218,7 @@ COMMANDS = ";".join([
 ])  # fmt: skip
 
 
+@pytest.mark.slow
 def test_SEC_16_everything_but_a_language_model_runs_without_a_network(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", OFFLINE, COMMANDS], cwd=tmp_path, capture_output=True, text=True, timeout=280

@@ -1,4 +1,4 @@
-"""BAD-14 to BAD-40, from the other side: whatever a scenario file may say can be played, at both ends of every range."""
+"""BAD-14 to BAD-40 from the other side: what a scenario file may say can be played, at both ends of every range."""
 
 import dataclasses
 import json

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -286,3 +287,57 @@ def test_BAD_62_a_cache_folder_that_cannot_be(value, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout.startswith(str(tmp_path)) or value == "\n"
+
+
+# ---- the check itself
+
+
+def wrong_code(_):
+    return 1
+
+
+def writes(_):
+    pathlib.Path("new").touch()
+    return fine(_)
+
+
+def spoils(_):
+    with open("earlier/summary.json", "a") as file:
+        file.write(" ")
+    return fine(_)
+
+
+def says_much(_):
+    print("edge-gym: it must be right\n" * 11, file=sys.stderr, end="")
+    return 2
+
+
+def shows_a_traceback(_):
+    print("edge-gym: it must be right\nTraceback (most recent call last):", file=sys.stderr)
+    return 2
+
+
+def says_nothing_allowed(_):
+    print("edge-gym: wrong", file=sys.stderr)
+    return 2
+
+
+def prints(_):
+    print("done")
+    return fine(_)
+
+
+def fine(_):
+    print("edge-gym: it must be right", file=sys.stderr)
+    return 2
+
+
+@pytest.mark.parametrize(
+    "command", [wrong_code, writes, spoils, says_much, shows_a_traceback, says_nothing_allowed, prints]
+)
+def test_the_check_sees_what_it_is_there_for(command, place, capsys, monkeypatch):
+    monkeypatch.setattr("refusals.main", fine)
+    refused(capsys, place)
+    monkeypatch.setattr("refusals.main", command)
+    with pytest.raises(AssertionError):
+        refused(capsys, place)

@@ -160,7 +160,7 @@ def test_LF_39_a_damaged_transcript_names_file_and_line(capsys, tmp_path, server
     assert code == 2 and "prompt hash" in err and "--refresh" in err
 
 
-def test_LF_44_no_key_in_anything_that_is_written(capsys, tmp_path, server, monkeypatch):
+def test_LF_44_SEC_15_no_key_in_anything_that_is_written(capsys, tmp_path, server, monkeypatch):
     """The endpoint repeats the key in its answers; everything is logged; everything is searched."""
     monkeypatch.setenv("EDGE_GYM_LLM_API_KEY", CANARY)
     server.play = scripted(lambda request: [("finish", {"reason": f"the key is {CANARY}"})])

@@ -1,4 +1,4 @@
-"""MIS rows about policies and many environments: a policy that breaks the rules is named, and reaches nothing hidden."""
+"""MIS rows about policies and many environments: who breaks the rules is named, and reaches nothing hidden."""
 
 import dataclasses
 import os
@@ -116,7 +116,8 @@ def test_mis_10_others_go_on_where_one_fails(monkeypatch, tmp_path, capsys):
     """In a suite a policy that fails is listed and not scored."""
     monkeypatch.setitem(POLICIES, "t_fails", "test_misuse_policies:Fails")
     (tmp_path / "s.yaml").write_text(
-        "version: 1\nname: s\nrevision: 1\ndescription: d\ncells:\n- task: routing\n  episodes: 2\n  least_episodes: 1\n"
+        "version: 1\nname: s\nrevision: 1\ndescription: d\n"
+        "cells:\n- task: routing\n  episodes: 2\n  least_episodes: 1\n"
         "  worlds: [{scenario: toy2, set: {n_requests: 5}}]\n  policies: [t_fails, jsq]\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")]))
@@ -135,6 +136,7 @@ class Fails(FirstLegal):
         raise RuntimeError("no luck")
 
 
+@pytest.mark.slow
 def test_mis_10_a_policy_that_sleeps_is_stopped(monkeypatch, tmp_path):
     monkeypatch.setitem(POLICIES, "t_sleeps", "test_misuse_policies:Sleeps")
     monkeypatch.setattr("edge_gym.evaluation.execution.RETRIES", 0)

@@ -1,4 +1,4 @@
-"""Worlds at their limits, each measured in a process of its own: memory that stays flat, overload, very many nodes.
+"""Runs at their limits, each measured in a process of its own: flat memory, overload, very many nodes, killed writers.
 
     python scripts/long_runs.py                  # all of them, some minutes
     python scripts/long_runs.py overload huge    # one line of JSON each
@@ -13,8 +13,10 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,7 +114,19 @@ def huge(n_nodes: float = 1e4, steps: int = 30) -> dict[str, Any]:
     }
 
 
-MEASURES = {"memory": memory, "overload": overload, "huge": huge}
+def writers(kills: float = 200) -> dict[str, Any]:
+    """RUN-16: every kind of file, its writer killed so often at random moments; each kill is followed by a reading."""
+    program = Path(__file__).resolve().parent.parent / "tests" / "killed_writers.py"
+    kinds, found = ("checkpoint", "state", "shard", "transcript", "page", "table"), {}
+    for kind in kinds:
+        with tempfile.TemporaryDirectory() as folder:
+            words = [sys.executable, str(program), kind, str(int(kills)), folder]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+        found[kind] = int(done.stdout) if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+    return {"kills_of_each": int(kills), "whole_after": found}
+
+
+MEASURES = {"memory": memory, "overload": overload, "huge": huge, "writers": writers}
 
 
 def main() -> None:
@@ -121,6 +135,7 @@ def main() -> None:
     parser.add_argument("--steps", type=float, help="of `memory` (default 2e7)")
     parser.add_argument("--requests", type=float, help="of `overload` (default 1e6)")
     parser.add_argument("--n-nodes", type=float, help="of `huge` (default 1e4)")
+    parser.add_argument("--kills", type=float, help="of `writers` (default 200)")
     args = parser.parse_args()
     names = args.names or list(MEASURES)
     if len(names) > 1:  # each in a process of its own: memory is that of one measure

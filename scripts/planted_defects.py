@@ -94,7 +94,7 @@ def run_tests(root: Path, compiled: bool, arguments: tuple[str, ...], cache: str
     environment["NUMBA_DISABLE_JIT"] = "0" if compiled else "1"
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *arguments]
     # Seconds a test: a plain one that hangs ends soon; a compiled one may compile for as long as it takes.
-    command.append(f"--timeout={limit_s:.0f}" if compiled else "--timeout=60")
+    command.append(f"--timeout={limit_s:.0f}" if compiled else "--timeout=150")
     try:
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=limit_s)
     except subprocess.TimeoutExpired:

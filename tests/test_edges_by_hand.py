@@ -1,5 +1,7 @@
 """What happens at the very instant, in the very order, at the very limit: worlds on paper (REP-13, RUN-11)."""
 
+import math
+
 import numpy as np
 import pytest
 from helpers import Game, queue_scenario, trace_arrivals
@@ -7,9 +9,10 @@ from small_worlds import about, ns, one_node, shown_s
 
 from edge_gym.devices import ModelType, Service
 from edge_gym.errors import EdgeGymInputError
+from edge_gym.kernel import random
 from edge_gym.kernel.observe import FREE_MEMORY, OUTSTANDING, SLACK, SLOWDOWN, WAIT
 from edge_gym.kernel.tables import COMPLETED, DROPPED, UNFINISHED
-from edge_gym.scenario import Change, Law, Telemetry, Workload
+from edge_gym.scenario import Change, Churn, Drift, Law, Telemetry, Workload
 
 MODEL = (ModelType(name="a", weights_bytes=40),)
 SERVICE = (Service(device="node", model="a", per_unit_s=1.0),)
@@ -246,3 +249,41 @@ def test_an_episode_knows_nothing_of_the_one_before(tmp_path):
         assert game.obs.tobytes() == fresh.obs.tobytes() and (game.batch.mask == fresh.batch.mask).all()
         game.step(0)
         fresh.step(0)
+
+
+# --- regimes ---------------------------------------------------------------------------------------------------------
+
+
+def draws_of(stream, index):
+    """Uniform draw of a stream of node 0 of the world with seed 0."""
+    return float(random.uniform(random.stream_key(np.uint64(0), stream, 0), index))
+
+
+def test_stays_up_and_down_are_what_their_draws_say(tmp_path):
+    """Draw 1 is the first stay up, 10 s in the mean; draw 2 the stay down that follows, 2 s in the mean."""
+    churn = Churn(share=1.0, up_mean_s=10.0, down_mean_s=2.0)
+    game = single(tmp_path, [float(k) for k in range(60)], churn=churn)
+    expected, at = [], 0.0
+    for k in range(1, 5):
+        at += -math.log(draws_of(random.CHURN, k)) * (10.0 if k % 2 else 2.0)
+        expected.append(at)
+    seen = []
+    while not game.over[0]:
+        due = int(game.batch.state.regime["churn_ns"][0, 0])
+        seen += [] if due in seen else [due]
+        game.step(1)
+    for at in (one for one in expected if one < 59.0):
+        assert min(abs(due - ns(at)) for due in seen) <= 4, "each stay is rounded to a nanosecond"
+
+
+def test_how_deep_a_slow_down_goes_is_what_its_draws_say(tmp_path):
+    """Logarithmically uniform between a tenth and a half: draw 4 of the node's first cycle."""
+    drift = Drift(
+        share=1.0, gap_mean_s=2.0, hold_mean_s=500.0, ramp_s=1.0, speed_low=0.1, speed_high=0.5, outage_share=0.0
+    )
+    game = single(tmp_path, [float(k) for k in range(60)], drift=drift)
+    while not game.over[0]:
+        game.step(1)
+    depth = 0.1 * 5.0 ** draws_of(random.DRIFT, 4)
+    assert game.batch.state.regime["depth"][0, 0] == pytest.approx(depth, rel=1e-12)
+    assert game.batch.state.node["speed"][0, 0] == pytest.approx(depth, rel=1e-12)

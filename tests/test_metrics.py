@@ -136,3 +136,15 @@ def test_a_wrong_return_or_log_is_found():
 def test_the_page_has_every_metric():
     page = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text("utf-8")
     assert [name for name in (*METRICS, "decision_us", "latency_ratio_oracle") if f"`{name}`" not in page] == []
+
+
+def test_percentiles_are_those_of_their_names():
+    """Latencies of 0, 1, ... 100 s: the p-th percentile is p seconds."""
+    log = np.zeros(101, LOG)
+    log["id"], log["latency_ns"], log["finish_ns"] = np.arange(101), np.arange(101) * SECOND, np.arange(101) * SECOND
+    log["first_ns"], log["outcome"] = log["finish_ns"], COMPLETED
+    np.random.default_rng(1).shuffle(log)
+    episode = Episode(log=log, terms=np.zeros(8), reward=0.0, arrived=101, makespan_s=1.0)
+    found = episode_metrics(episode, KINDS)
+    names = ("latency_p50_s", "latency_p95_s", "latency_p99_s", "ttft_p95_s")
+    assert [found[name] for name in names] == pytest.approx([50.0, 95.0, 99.0, 95.0], rel=1e-12)

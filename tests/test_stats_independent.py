@@ -185,6 +185,18 @@ def test_verdicts_by_holm():
     )
 
 
+def test_a_verdict_is_after_holm():
+    """One of four pairs with p = 0.004: alone it would be worse, among four it is not."""
+    n, world = 120, np.random.default_rng(3).lognormal(0.0, 0.4, 120)
+    noise = np.random.default_rng(4).normal(size=n)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)
+    t = {"near": scipy.stats.t.ppf(0.998, n - 1), "a": 0.3, "b": 0.4, "c": 0.5}
+    costs = {"best": world, **{name: world + 0.01 * (one / np.sqrt(n) + noise) for name, one in t.items()}}
+    pair = compare(rows_of(costs), {})["pairs"][0]
+    assert pair["policy"] == "near" and pair["p"] == pytest.approx(0.004, rel=1e-6) and pair["p"] < LEVEL
+    assert pair["p_holm"] == pytest.approx(0.016, rel=1e-6) and pair["verdict"] == "no difference"
+
+
 def test_too_few_episodes_give_no_verdict():
     """BEN-06."""
     costs = shifted(MIN_EPISODES - 1, good=1.0, bad=3.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-
 from edge_gym.agency import Agency, Asked
 from edge_gym.behind import batch_of
 from edge_gym.envs.by_site import BySite

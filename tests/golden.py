@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import resolve_task
-from edge_gym.envs.sites_batch import SITE_TASKS, make_sites_batch
+from edge_gym.envs.sites_batch import SITE_TASKS, make_sites_batch, site_rules
 from edge_gym.kernel.tables import COMPLETED
 from edge_gym.registration import PARALLEL_TABLE, TABLE
 from edge_gym.scenario.presets import PRESETS
@@ -73,7 +73,7 @@ def trace(case: Case) -> dict[str, dict[str, Any]]:
     fields = {"n_requests": REQUESTS} if get_task(case.task).worlds == "routing" else {}
     task, world = resolve_task(case.task, case.preset, fields)
     n = len(SEEDS)
-    batch = make_sites_batch(task, world, n, {}) if case.by_site else Batch(world, n, task)
+    batch = make_sites_batch(task, world, n, site_rules(world)) if case.by_site else Batch(world, n, task)
     batch.roots[:] = SEEDS
     obs, over = batch.empty_obs(), np.zeros(n, bool)
     batch.reset(~over, obs)

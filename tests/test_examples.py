@@ -60,6 +60,8 @@ NEEDS = {
     "maskable_ppo": ["sb3_contrib"],
     "sites_shared_ppo": ["sb3_contrib"],
     "rllib_ppo": ["ray", "tree"],
+    "ppo_single_file": ["torch"],
+    "e3_live_llm": ["pydantic"],
 }
 LINES = 60
 
@@ -89,6 +91,7 @@ def test_example_runs(name, tmp_path, monkeypatch, capsys):
 
 def test_a_live_model_is_asked_over_http(tmp_path, monkeypatch, capsys):
     """The same example with an endpoint in the environment; the one of `edge-gym stub-llm`."""
+    pytest.importorskip("openai")
     with StubServer(rules()) as server:
         monkeypatch.setenv("EDGE_GYM_LLM_BASE_URL", server.base_url)
         monkeypatch.setenv("EDGE_GYM_LLM_MODEL", "stub-1")
@@ -115,6 +118,7 @@ def test_rllib_learns_in_its_own_environment(tmp_path):
 @pytest.mark.slow
 def test_ppo_in_a_single_file_beats_random(tmp_path, monkeypatch, capsys):
     """By far: after 40,000 decisions, a seventh of the default, it has most of what there is to gain."""
+    pytest.importorskip("torch")
     arguments = ["--steps", "40000", "--n_requests", "50", "--rollout", "50", "--episodes", "5"]
     found = {}
     evaluate = edge_gym.evaluate

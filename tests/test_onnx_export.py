@@ -65,6 +65,7 @@ def test_onnx_says_the_same(kind, columns, tmp_path, capsys):
 
 
 def test_what_is_missing_is_said(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("torch")
     saved(tmp_path / "x.safetensors", "deepsets")
     arguments = ["export", str(tmp_path / "x.safetensors"), str(tmp_path / "x.onnx")]
     monkeypatch.setattr("edge_agents.onnx_export.NEEDS", ("onnx_that_nobody_has",))

@@ -33,8 +33,10 @@ print(json.dumps({
     "at once": play(scenario="mixed", slot_s=0.0, heartbeat_s=0.3, **busy, **small),
     "refused": play(scenario="overload", queue_capacity=0, load=3.0, slot_s=0.25, **small),
     "central": play(scenario="churn", view="central", reward="shared", slot_s=0.25, **small),
-    "placement": play(placement_v0, scenario="campus-8", horizon_s=6.0, slot_s=0.5, up_mean_s=4.0, churn_share=0.5),
-    "migration": play(migration_v0, scenario="commute-16", horizon_s=6.0, n_nodes=8, slot_s=0.5, heartbeat_s=2.0),
+    "placement": play(placement_v0, scenario="campus-8", horizon_s=9.0, applications_per_s=1.5, slot_s=0.5,
+                      up_mean_s=4.0, churn_share=0.5),
+    "migration": play(migration_v0, scenario="commute-16", horizon_s=9.0, n_nodes=8, slot_s=0.25, heartbeat_s=2.0,
+                      dwell_mean_s=8.0),
 }))
 """
 

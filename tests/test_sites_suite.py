@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge_gym import policy
@@ -57,6 +58,20 @@ class DiesOnce(FirstLegal):
         return super().act(obs, action_mask, context)
 
 
+class Counts(FirstLegal):
+    """Each seat counts what it was asked."""
+
+    def reset(self, n_envs, seed):
+        self.asked = np.zeros(n_envs, int)
+
+    def act(self, obs, action_mask, context):
+        self.asked += context.active
+        return super().act(obs, action_mask, context)
+
+    def episode_counters(self, b):
+        return {"t.asked": float(self.asked[b])}
+
+
 class Nonsense(FirstLegal):
     def act(self, obs, action_mask, context):
         return "node 1"
@@ -64,7 +79,7 @@ class Nonsense(FirstLegal):
 
 @pytest.fixture(autouse=True)
 def policies(monkeypatch):
-    mine = {"t_first": FirstLegal, "t_dies_once": DiesOnce, "t_nonsense": Nonsense}
+    mine = {"t_first": FirstLegal, "t_dies_once": DiesOnce, "t_nonsense": Nonsense, "t_counts": Counts}
     monkeypatch.setattr(policy, "POLICIES", {**policy.POLICIES, **mine})
     monkeypatch.setattr(shards, "POLICIES", policy.POLICIES)
 
@@ -194,6 +209,12 @@ def test_the_command_compares_what_sites_can_have(capsys, tmp_path):
     page = tmp_path / "page.html"
     assert main(["report", str(tmp_path / "run"), "--recordings", "1", "--out", str(page)]) == 0
     assert "such episodes are not recorded" in page.read_text() and "decided by its sites" in page.read_text()
+
+
+@pytest.mark.parametrize("view", ["own", "central"])
+def test_what_a_policy_counts_is_summed_over_the_sites(view):
+    rows = evaluate(["t_counts"], seeds=[1000, 1001], by_site={"view": view}, **FIELDS).rows
+    assert all(row["t.asked"] == row["requests"] + row["sites.refused"] == 40 for row in rows)
 
 
 def test_also_takes_no_oracle_where_sites_decide(tmp_path):

@@ -23,7 +23,7 @@ from edge_gym.evaluation.splits import check_unseen
 from edge_gym.plugins import load_plugins
 from edge_gym.policy import POLICIES, Policy, is_privileged, make_policy, task_of
 from edge_gym.scenario import Scenario
-from edge_gym.scenario.io import fingerprint, to_plain
+from edge_gym.scenario.io import fingerprint
 from edge_gym.tasks import TASKS, Task, get_task
 
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
@@ -76,9 +76,7 @@ class Shard:
     @property
     def key(self) -> str:
         """Name of its file: what it is, hashed."""
-        named = json.dumps(
-            [self.task, self.scenario.name, self.fingerprint, self.policy, self.seeds, to_plain(self.by_site)]
-        )
+        named = json.dumps([self.task, self.scenario.name, self.fingerprint, self.policy, self.seeds])
         return hashlib.sha256(named.encode()).hexdigest()[:24]
 
     @property

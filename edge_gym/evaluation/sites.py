@@ -144,6 +144,7 @@ class _Play:
         if self.agency is not None:
             arrived += agency["arrived"][:, 0]
         found = [agent_metrics(agency[b, 0], n_nodes) if self.agency else {} for b in range(len(self.over))]
+        found = [counted | self._own_counters(b) for b, counted in enumerate(found)]
         order = np.argsort(worlds, kind="stable")
         logs = np.split(log[order], np.cumsum(np.bincount(worlds, minlength=len(self.over)))[:-1])
         return [
@@ -160,6 +161,17 @@ class _Play:
             )
             for b in range(len(self.over))
         ]
+
+    def _own_counters(self, b: int) -> dict[str, float]:
+        """What the policy has counted itself, summed over the seats of a world."""
+        if not hasattr(self.policy, "episode_counters"):
+            return {}
+        seats = len(self.dt_s) // len(self.over)
+        total: dict[str, float] = {}
+        for seat in range(b * seats, (b + 1) * seats):
+            for name, value in call(self.policy, self.name, "episode_counters", seat).items():
+                total[name] = total.get(name, 0) + value
+        return total
 
     def _events(self, seats_of_world: int) -> list[tuple[Event, ...]]:
         """What every seat hears: all that is said in its world."""

@@ -53,9 +53,12 @@ def unpicklers(source, where=""):
     return found
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS], ids=lambda path: str(path.relative_to(ROOT)))
-def test_SEC_03_nobody_unpickles_what_others_wrote(path):
-    assert unpicklers(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT))) == []
+def test_SEC_03_nobody_unpickles_what_others_wrote():
+    found = {}
+    for path in [*SOURCES, *SCRIPTS]:
+        name = str(path.relative_to(ROOT))
+        found |= {(name, line): call for line, call in unpicklers(path.read_text(encoding="utf-8"), name)}
+    assert len(SOURCES) > 200 and found == {}
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,9 @@ def place(run_before, tmp_path):
                      id="BAD-55-replay"),
         pytest.param(["data", "convert", "eua", "a", "b", "--out", "earlier/manifest.json"], "must be a new file",
                      id="BAD-54-convert"),
+        pytest.param(["data", "inspect", "x" * 300], "File name too long", id="BAD-55-long-name"),
+        pytest.param(["report", "x" * 300], "the folder of an evaluation", id="BAD-55-long-folder"),
+        pytest.param([*BENCH, *TOY, "--set", "device_types=[\udcec]"], "must be valid Unicode", id="BAD-02-argument"),
         pytest.param(["export", "earlier/manifest.json", "earlier/manifest.json"], "OUT", id="BAD-54-export"),
     ],
 )  # fmt: skip

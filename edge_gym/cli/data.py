@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def _convert(words: Sequence[str], out: str | None) -> int:
         raise EdgeGymInputError("FILES", " ".join(files), " ".join(CONVERSIONS[kind]), f"edge-gym data convert {kind}")
     if out is None:
         raise EdgeGymInputError("--out", MISSING, "given: the file to write", "edge-gym data convert")
-    if Path(out).exists() or not Path(out).absolute().parent.is_dir():
+    if os.path.exists(out) or not os.path.isdir(Path(out).absolute().parent):
         raise EdgeGymInputError("--out", out, "a new file in a folder that is there")
     from edge_gym.files import atomic_write
 

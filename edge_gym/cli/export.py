@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def export(checkpoint: str, out: str) -> int:
         EdgeGymInputError: The checkpoint is not acceptable, `out` exists or has no folder, or a package is missing.
     """
     target = Path(out)
-    if target.suffix != ".onnx" or target.exists() or not target.parent.is_dir():
+    if target.suffix != ".onnx" or os.path.exists(target) or not os.path.isdir(target.parent):
         raise EdgeGymInputError("OUT", out, "a new file that ends with .onnx, in a folder that exists")
     try:
         learned = import_module("edge_agents.onnx_export")  # learned controllers are an extra

@@ -107,9 +107,9 @@ def _target(path: str, endings: tuple[str, ...], overwrite: bool) -> Path:
     flag = "--out" if ".html" in endings else "--video"
     if "\0" in path or target.suffix.lower() not in endings:
         raise EdgeGymInputError(flag, path, f"a file that ends with {' or '.join(endings)}")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise EdgeGymInputError(flag, path, "in a folder that exists")
-    if target.exists() and (target.is_dir() or not overwrite):
+    if os.path.exists(target) and (os.path.isdir(target) or not overwrite):
         raise EdgeGymInputError(flag, path, "a new file", hint="give another name, or --overwrite")
     return target
 

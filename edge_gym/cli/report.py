@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from edge_gym.cli.bench import given, whole_number
@@ -21,7 +22,7 @@ def report(options: argparse.Namespace) -> int:
         raise EdgeGymInputError("--format", format, f"one of {', '.join(FORMATS)}", hint=nearest(format, FORMATS))
     recordings = whole_number("--recordings", options.recordings, 0, MAX_RECORDINGS)
     target = Path(options.run) / NAMES[format] if out is None else out
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+    if out is not None and (os.path.isdir(out) or not os.path.isdir(out.parent)):
         raise EdgeGymInputError("--out", options.out, "a file in a folder that exists")
     text = report_text(options.run, format, recordings)
     atomic_write(target, text)

@@ -78,9 +78,13 @@ class ClaimedFolder:
     def _check_content(self) -> None:
         """The folder is new, empty, or an older run that may be resumed or replaced."""
         try:
-            content = [entry.name for entry in os.scandir(self.path)] if os.path.lexists(self.path) else []
+            entries = list(os.scandir(self.path)) if os.path.lexists(self.path) else []
         except OSError as error:
             raise EdgeGymInputError("out", str(self.path), "a folder", hint=error.strerror or "") from None
+        for entry in entries:
+            if entry.is_symlink():  # somebody's folder could have us write or remove things elsewhere
+                raise EdgeGymInputError("out", entry.path, "no link: what a run writes stays in its folder")
+        content = [entry.name for entry in entries]
         # A run makes these before its manifest.
         made = {".lock", *self.FOLDERS}
         if not set(content) - made and not any(any((self.path / name).glob("*")) for name in self.FOLDERS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -210,4 +211,4 @@ def _named(shard: Shard) -> Any:
 def _with_file(policy: str) -> str:
     """The name; if it names a file ("ppo:path"), with a hash of that file, which may change between two runs."""
     argument = policy.partition(":")[2]
-    return f"{policy}@{file_sha256(argument)[:16]}" if argument and Path(argument).is_file() else policy
+    return f"{policy}@{file_sha256(argument)[:16]}" if argument and os.path.isfile(argument) else policy

@@ -43,7 +43,7 @@ class FinishedRun:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
-        if not self.path.is_dir():
+        if not os.path.isdir(self.path):  # unlike Path, false for a name that is too long
             raise EdgeGymInputError("run", str(path), "the folder of an evaluation (edge-gym bench --out)")
         self.manifest = self._manifest()
         self.rows = list(self._rows())

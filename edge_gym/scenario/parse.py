@@ -152,6 +152,8 @@ class _YamlReader:
             at = f"{self.where}:{mark.line + 1}" if mark else self.where
             column = f"column {mark.column + 1}: " if mark else ""
             raise EdgeGymInputError("", MISSING, "valid YAML", at, f"{column}{problem}") from None
+        except UnicodeEncodeError:  # half a character, as in an argument that is no UTF-8
+            raise EdgeGymInputError("", MISSING, "valid Unicode", self.where) from None
         return (None if self.root is MISSING else self.root), self.lines
 
     def take(self, event: Any, yaml: Any) -> None:

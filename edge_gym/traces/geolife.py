@@ -22,7 +22,7 @@ MAX_FILES = 200_000
 
 def is_geolife(path: Path) -> bool:
     """Tells a folder, a file called so, or a file that begins so from other trajectories."""
-    if path.is_dir() or path.suffix.casefold() == ".plt":
+    if os.path.isdir(path) or path.suffix.casefold() == ".plt":
         return True
     with open_bytes(path) as (stream, _):
         return stream.read(100).removeprefix(BOM_UTF8).startswith(FIRST_LINE.encode())
@@ -34,7 +34,7 @@ def plt_files(path: Path) -> list[tuple[str, Path]]:
     Raises:
         EdgeGymInputError: There is none, there are too many, or a link leads out of the folder.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [(path.stem, path)]
     here = path.resolve()
     found = [(file.parent.parent.name, file) for file in sorted(path.glob("*/Trajectory/*.plt"))]

@@ -40,7 +40,7 @@ def recognise(path: str | os.PathLike) -> str:
     Raises:
         EdgeGymInputError: It is of no known kind, or cannot be read.
     """
-    if Path(path).is_dir():
+    if os.path.isdir(path):
         geolife.plt_files(Path(path))
         return "geolife"
     with open_bytes(path) as (stream, name):

@@ -119,7 +119,7 @@ def _digest(folder: Path) -> str:
     Raises:
         EdgeGymInputError: There are none.
     """
-    files = sorted(folder.glob("*.jsonl")) if folder.is_dir() else []
+    files = sorted(folder.glob("*.jsonl")) if os.path.isdir(folder) else []
     if not files:
         raise EdgeGymInputError("transcript", str(folder), "a folder with transcripts", "replay", "record them first")
     named = "".join(f"{path.name} {file_sha256(path)}\n" for path in files)

@@ -152,8 +152,10 @@ def run_all(defects: list[Defect], out: Path, jobs: int, cache: str, limit_s: fl
     def work(item: tuple[str, Defect | None, tuple]) -> None:
         key, defect, stages = item
         folder = folders.get()
-        found = judge(defect, stages, folder, cache, limit_s)
-        folders.put(folder)
+        try:
+            found = judge(defect, stages, folder, cache, limit_s)
+        finally:
+            folders.put(folder)
         if defect is None and found["verdict"] != SURVIVED:
             raise SystemExit(f"without any defect: {found['by']}, in {stages}")
         known[key] = {"identity": key, "name": "-" if defect is None else defect.name, **found}
@@ -165,8 +167,12 @@ def run_all(defects: list[Defect], out: Path, jobs: int, cache: str, limit_s: fl
     as_it_is = [(identity(stage), None, (stage,)) for stage in stages]
     todo = [*as_it_is, *((identity(defect), defect, defect.stages) for defect in defects)]
     with ThreadPoolExecutor(jobs) as pool:
-        for _ in pool.map(work, [item for item in todo if item[0] not in known]):
-            pass
+        try:
+            for _ in pool.map(work, [item for item in todo if item[0] not in known]):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return known
 
 

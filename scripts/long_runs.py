@@ -142,13 +142,9 @@ def main() -> None:
         for name in names:
             subprocess.run([sys.executable, __file__, name, *sys.argv[1 + len(args.names) :]], check=True)
         return
-    given = {
-        "memory": {"steps": args.steps},
-        "overload": {"requests": args.requests},
-        "huge": {"n_nodes": args.n_nodes},
-    }
-    arguments = {key: value for key, value in given[names[0]].items() if value is not None}
-    print(json.dumps({"name": names[0], **MEASURES[names[0]](**arguments)}), flush=True)
+    key = {"memory": "steps", "overload": "requests", "huge": "n_nodes", "writers": "kills"}[names[0]]
+    given = {} if getattr(args, key) is None else {key: getattr(args, key)}
+    print(json.dumps({"name": names[0], **MEASURES[names[0]](**given)}), flush=True)
 
 
 if __name__ == "__main__":

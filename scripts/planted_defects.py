@@ -21,6 +21,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import yaml
@@ -80,7 +81,7 @@ def copy_project(target: Path) -> None:
     for name in names:
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, target / name)
+            shutil.copy2(ROOT / name, target / name)  # with its time, by which Numba knows what it compiled
 
 
 def run_tests(root: Path, compiled: bool, arguments: tuple[str, ...], cache: str, limit_s: float) -> tuple[str, str]:
@@ -107,19 +108,26 @@ def run_tests(root: Path, compiled: bool, arguments: tuple[str, ...], cache: str
     return BROKEN, (done.stdout + done.stderr)[-300:]
 
 
-def judge(defect: Defect | None, stages: tuple, cache: str, limit_s: float) -> dict[str, Any]:
-    """What the tests say of a copy with this defect, or of one without."""
+def judge(defect: Defect | None, stages: tuple, folder: Path, cache: str, limit_s: float) -> dict[str, Any]:
+    """What the tests say of a copy with this defect, or of one without.
+
+    Args:
+        defect: What to plant.
+        stages: What to run.
+        folder: Where the copy goes. One that is used again finds what was compiled there and has not changed.
+        cache: Where compiled code is kept; that of a kernel with a defect is thrown away.
+        limit_s: Seconds for each stage.
+    """
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
-        root = Path(folder) / "project"
-        copy_project(root)
+    shutil.rmtree(folder, ignore_errors=True)
+    copy_project(folder)
+    with tempfile.TemporaryDirectory(prefix="planted-") as spoilt:
         if defect is not None:
-            plant(root, defect)
-            if defect.file.startswith(KERNEL):
-                cache = str(Path(folder) / "cache")
+            plant(folder, defect)
+            cache = spoilt if defect.file.startswith(KERNEL) else cache
         verdict, by = SURVIVED, ""
         for compiled, arguments in stages:
-            verdict, by = run_tests(root, compiled, arguments, cache, limit_s)
+            verdict, by = run_tests(folder, compiled, arguments, cache, limit_s)
             if verdict != SURVIVED:
                 break
     return {"verdict": verdict, "by": by, "compiled": compiled, "seconds": round(time.monotonic() - began, 1)}
@@ -137,9 +145,17 @@ def run_all(defects: list[Defect], out: Path, jobs: int, cache: str, limit_s: fl
         known = {entry["identity"]: entry for entry in map(json.loads, out.read_text().splitlines())}
     out.parent.mkdir(parents=True, exist_ok=True)
 
+    folders: SimpleQueue[Path] = SimpleQueue()
+    for k in range(jobs):
+        folders.put(Path(cache) / f"project-{out.stem}-{k}")
+
     def work(item: tuple[str, Defect | None, tuple]) -> None:
         key, defect, stages = item
-        found = judge(defect, stages, cache, limit_s)
+        folder = folders.get()
+        try:
+            found = judge(defect, stages, folder, cache, limit_s)
+        finally:
+            folders.put(folder)
         if defect is None and found["verdict"] != SURVIVED:
             raise SystemExit(f"without any defect: {found['by']}, in {stages}")
         known[key] = {"identity": key, "name": "-" if defect is None else defect.name, **found}
@@ -151,8 +167,12 @@ def run_all(defects: list[Defect], out: Path, jobs: int, cache: str, limit_s: fl
     as_it_is = [(identity(stage), None, (stage,)) for stage in stages]
     todo = [*as_it_is, *((identity(defect), defect, defect.stages) for defect in defects)]
     with ThreadPoolExecutor(jobs) as pool:
-        for _ in pool.map(work, [item for item in todo if item[0] not in known]):
-            pass
+        try:
+            for _ in pool.map(work, [item for item in todo if item[0] not in known]):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return known
 
 

@@ -176,13 +176,20 @@ def main(kind: str, kills: int, folder: Path) -> None:
     writer, draws, found = KINDS[kind](), random.Random(kind), 0
     writer.begin(folder)
     for turn in range(kills):
+        ready, done = os.pipe()
         child = os.fork()
         if child == 0:
             for k in range(10**9):
                 writer.write(folder, k + turn)
+                if k == 0:
+                    os.write(done, b".")
+        if turn % 2:
+            os.read(ready, 1)  # every other kill comes when something was written, however slow the machine
         time.sleep(draws.uniform(0.0, 0.05))
         os.kill(child, signal.SIGKILL)
         assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), "the child has ended by itself"
+        os.close(ready)
+        os.close(done)
         found += writer.read(folder) is not None
     print(found)
 

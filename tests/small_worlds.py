@@ -30,7 +30,7 @@ def seed_of(scenario: Scenario, models: list[int]) -> int:
     """The first seed with which the requests ask for these models in this order."""
     cumulative = World(scenario).params.model["cumulative_share"]
     for seed in range(8000):
-        key = random.stream_key(np.uint64(seed), random.MODEL, 0)
+        key = np.uint64(random.stream_key(np.uint64(seed), random.MODEL, 0))  # compiled, it is a plain integer
         drawn = (np.searchsorted(cumulative, random.uniform(key, i), side="right") for i in range(len(models)))
         if all(m == model for m, model in zip(drawn, models, strict=True)):
             return seed

@@ -256,7 +256,8 @@ def test_an_episode_knows_nothing_of_the_one_before(tmp_path):
 
 def draws_of(stream, index):
     """Uniform draw of a stream of node 0 of the world with seed 0."""
-    return float(random.uniform(random.stream_key(np.uint64(0), stream, 0), index))
+    key = np.uint64(random.stream_key(np.uint64(0), stream, 0))
+    return float(random.uniform(key, index))
 
 
 def test_stays_up_and_down_are_what_their_draws_say(tmp_path):

@@ -333,6 +333,14 @@ def test_no_question_without_time():
     assert (decision.fault, decision.thinking_s, len(client.requests)) == ("deadline", 30.0, 2)
 
 
+@pytest.mark.parametrize(("thinking_s", "takes_s"), [(4.0, 4.0), (8.0, 5.0)])
+def test_a_decision_takes_no_longer_than_its_deadline(thinking_s, takes_s):
+    """A good answer after 8 s of at most 5 s is none; the caller falls back after 5 s."""
+    advisor = make_advisor(InProcess(scripted([GOOD])), thinking_s=thinking_s, deadline_s=5.0)
+    decision = ask(advisor)
+    assert decision.thinking_s == takes_s and (decision.plan is None) == (thinking_s > 5.0)
+
+
 def test_tools_must_be_strict():
     class Loose(pydantic.BaseModel):
         x: int

@@ -13,12 +13,12 @@ from agent_books import check_books, check_end
 from agent_toys import AgentGame, always_decline, busy_world, hand_world, seed_of
 
 from edge_gym.agency import Agency
-from edge_gym.kernel import assignment
+from edge_gym.kernel import assignment, random
 from edge_gym.kernel.agent_tables import ASKED, LIVING
 from edge_gym.kernel.build import World
 from edge_gym.kernel.observe import decode_time
 from edge_gym.kernel.observe_agents import AGENT_COST, PEERS, START
-from edge_gym.kernel.tables import COMPLETED, DROPPED, NONE, SECOND
+from edge_gym.kernel.tables import COMPLETED, DROPPED, NONE, SECOND, UNFINISHED
 from edge_gym.scenario import Arrivals, Change, Scenario
 
 
@@ -410,6 +410,19 @@ def test_the_target_leaves():
     check_books(game, 0)
 
 
+def test_who_still_waits_at_the_end_is_charged():
+    """Export takes 100 s, the horizon is 20 s, the drain 1 s: at 21 s whoever waits for agent 0 costs two deadlines."""
+    game = placed(hand_world().with_overrides(export_s=100.0, horizon_s=20.0, drain_s=1.0))
+    to_review(game, 10.0)
+    game.act(1)
+    game.play(always_decline)
+    log = game.log()
+    waited = log[log["outcome"] == UNFINISHED]
+    assert len(waited) > 0 and (waited["finish_ns"] == ns(21)).all() and (waited["model"] == 0).all()
+    assert (waited["latency_ns"] == ns(40)).all() and (waited["arrive_ns"] >= ns(10)).all()
+    check_end(game, 0)
+
+
 def test_an_application_ends_while_its_agent_moves():
     """Export takes 5 s; the application ends in between: both nodes are free, and who waited is dropped."""
     scenario = hand_world().with_overrides(export_s=5.0, lifetime_mean_s=12.0)
@@ -481,3 +494,19 @@ def test_a_model_read_for_an_agent_that_has_left_makes_room():
     world = World(busy_world(**flat, arrivals=Arrivals(rate_per_s=4.0)))
     for seed in range(4):
         AgentGame(world, [seed]).play(last_legal, lambda game: None if game.over[0] else check_books(game, 0))
+
+
+def test_users_who_wander_go_where_their_draws_say():
+    """On a ring of three sites everybody has two neighbours; draw 2 k + 1 of a user chooses at its k-th move."""
+    game = AgentGame(busy_world(horizon_s=10.0), range(6))
+    near, seen = game.batch.world.params.near, set()
+    while not game.over.all():
+        before = game.batch.state.app.copy()
+        game.act(game.decline)
+        for old, new in zip(before.ravel(), game.batch.state.app.ravel(), strict=True):
+            if old["id"] == new["id"] != NONE and new["moves"] == old["moves"] + 1:
+                known = [int(site) for site in near[old["site"]] if site != NONE]
+                u = random.uniform(np.uint64(old["move_key"]), int(2 * old["moves"] + 1))
+                assert new["site"] == known[int(u * len(known))]
+                seen.add((int(old["site"]), int(new["site"])))
+    assert len(seen) >= 4, "they should go both ways"

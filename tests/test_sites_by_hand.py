@@ -125,6 +125,22 @@ def test_what_a_node_tells_leaves_out_what_it_refused_but_its_site_goes_on_count
     assert game.obs[1, 0, RETRIES] == 0.5 and game.obs[1, 0, OUTSTANDING] == pytest.approx(1 / 9)
 
 
+def test_a_request_may_be_refused_exactly_as_often_as_it_says(tmp_path):
+    world = hand_world(tmp_path / "t.csv", [(0.0, 0, 1), (0.0, 0, 1)], pool=TIGHT, max_retries=1)
+    game = Sites(world, [seed_with(world, 0, 1)])
+    game.step(0, 0)
+    log, _ = play_out(game, to(1, 1))
+    assert sorted(log["retries"]) == [0, 1] and (log["outcome"] == COMPLETED).all()
+
+
+def test_a_drop_is_that_of_its_site_alone(tmp_path):
+    world = hand_world(tmp_path / "t.csv", [(0.0, 0, 1), (0.0, 0, 1)], pool=TIGHT, max_retries=0)
+    game, terms = Sites(world, [seed_with(world, 0, 1)]), np.zeros((2, 8))
+    while not game.over.all():
+        terms += game.step(*to(0, 0)(game)).terms
+    assert sorted(terms[:, 2]) == [-1.0, 0.0] and sorted(terms[:, 1]) == [-1.0, 0.0]
+
+
 def test_a_request_that_is_refused_too_often_is_dropped(tmp_path):
     world = hand_world(tmp_path / "t.csv", [(0.0, 0, 1), (0.0, 0, 1)], pool=TIGHT, max_retries=0)
     game = Sites(world, [seed_with(world, 0, 1)])

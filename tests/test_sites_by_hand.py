@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sites_play import DELAY_S, WORK_S, Sites, hand_world
 
-from edge_gym.kernel.observe import ALIVE, IS_REQUEST, LEGAL, OUTSTANDING, RETRIES
+from edge_gym.kernel.observe import ALIVE, BACKLOG, IS_REQUEST, LEGAL, OUTSTANDING, RETRIES, decode_time
 from edge_gym.kernel.tables import COMPLETED, DROPPED, SECOND, UNFINISHED
 from edge_gym.scenario import Change, Pool
 
@@ -123,6 +123,15 @@ def test_what_a_node_tells_leaves_out_what_it_refused_but_its_site_goes_on_count
     game.step(2, 2)
     assert game.batch.time_s[0] == pytest.approx(0.03) and game.asked == [1]
     assert game.obs[1, 0, RETRIES] == 0.5 and game.obs[1, 0, OUTSTANDING] == pytest.approx(1 / 9)
+
+
+def test_what_a_node_tells_is_its_backlog_too(tmp_path):
+    """Site 0 sends 1 s of work at 0; told at 0.01 s, site 1 expects 0.985 s of it to be left at 0.015 s."""
+    world = hand_world(tmp_path / "t.csv", [(0.0, 0, 1), (0.012, 0, 1)])
+    game = Sites(world, [seed_with(world, 0, 1)], slot_s=0.015, heartbeat_s=0.01)
+    game.step(0, 2)
+    assert game.asked == [1] and game.batch.time_s[0] == pytest.approx(0.015)
+    assert decode_time(game.obs[1, 0, BACKLOG]) == pytest.approx(0.985, rel=1e-5)
 
 
 def test_a_request_may_be_refused_exactly_as_often_as_it_says(tmp_path):

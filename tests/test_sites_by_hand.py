@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sites_play import DELAY_S, WORK_S, Sites, hand_world
 
-from edge_gym.kernel.observe import ALIVE, IS_REQUEST, LEGAL, OUTSTANDING, RETRIES
+from edge_gym.kernel.observe import ALIVE, BACKLOG, IS_REQUEST, LEGAL, OUTSTANDING, RETRIES, decode_time
 from edge_gym.kernel.tables import COMPLETED, DROPPED, SECOND, UNFINISHED
 from edge_gym.scenario import Change, Pool
 
@@ -123,6 +123,31 @@ def test_what_a_node_tells_leaves_out_what_it_refused_but_its_site_goes_on_count
     game.step(2, 2)
     assert game.batch.time_s[0] == pytest.approx(0.03) and game.asked == [1]
     assert game.obs[1, 0, RETRIES] == 0.5 and game.obs[1, 0, OUTSTANDING] == pytest.approx(1 / 9)
+
+
+def test_what_a_node_tells_is_its_backlog_too(tmp_path):
+    """Site 0 sends 1 s of work at 0; told at 0.01 s, site 1 expects 0.985 s of it to be left at 0.015 s."""
+    world = hand_world(tmp_path / "t.csv", [(0.0, 0, 1), (0.012, 0, 1)])
+    game = Sites(world, [seed_with(world, 0, 1)], slot_s=0.015, heartbeat_s=0.01)
+    game.step(0, 2)
+    assert game.asked == [1] and game.batch.time_s[0] == pytest.approx(0.015)
+    assert decode_time(game.obs[1, 0, BACKLOG]) == pytest.approx(0.985, rel=1e-5)
+
+
+def test_a_request_may_be_refused_exactly_as_often_as_it_says(tmp_path):
+    world = hand_world(tmp_path / "t.csv", [(0.0, 0, 1), (0.0, 0, 1)], pool=TIGHT, max_retries=1)
+    game = Sites(world, [seed_with(world, 0, 1)])
+    game.step(0, 0)
+    log, _ = play_out(game, to(1, 1))
+    assert sorted(log["retries"]) == [0, 1] and (log["outcome"] == COMPLETED).all()
+
+
+def test_a_drop_is_that_of_its_site_alone(tmp_path):
+    world = hand_world(tmp_path / "t.csv", [(0.0, 0, 1), (0.0, 0, 1)], pool=TIGHT, max_retries=0)
+    game, terms = Sites(world, [seed_with(world, 0, 1)]), np.zeros((2, 8))
+    while not game.over.all():
+        terms += game.step(*to(0, 0)(game)).terms
+    assert sorted(terms[:, 2]) == [-1.0, 0.0] and sorted(terms[:, 1]) == [-1.0, 0.0]
 
 
 def test_a_request_that_is_refused_too_often_is_dropped(tmp_path):

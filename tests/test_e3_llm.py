@@ -32,7 +32,7 @@ PASSING = [name for name in FAULTS if name not in (*FINAL, *HARMLESS)]
 
 
 @pytest.mark.parametrize("thinking_s", [0.0, 0.123456789, 1.25])
-def test_a_plan_is_applied_exactly_after_the_thinking(thinking_s):
+def test_ben_11_a_plan_is_applied_exactly_after_the_thinking(thinking_s):
     policy = make(scripted([[GATE, FORGET], NOTHING]), thinking_s=thinking_s)
     play(policy, seeds=[1000])
     (_, asked_s, decision), *_ = policy.questions

@@ -213,7 +213,7 @@ def test_the_shipped_router_beats_the_router_of_the_world():
 
 
 @pytest.mark.slow
-def test_ben15_hindsight_learns_to_route_from_nothing():
+def test_ben_15_hindsight_learns_to_route_from_nothing():
     """Half a minute of training without an anchor: far below `sect_static` (0.72 and 0.73 of it with seeds 0 and 1)."""
     config = HindsightConfig(
         total_steps=120_000,

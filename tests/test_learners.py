@@ -161,7 +161,7 @@ def mean_return(scenario, choose, n_worlds, note=None):
     return total.mean()
 
 
-def test_learners_known_optimum():
+def test_ben_13_learners_known_optimum():
     """`toy2`: at least 95 % of what dynamic programming proves to be the best."""
     scenario, n_worlds = resolve("toy2"), 2000
     optimum = Optimum(n_worlds)
@@ -184,7 +184,7 @@ def test_learners_known_optimum():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_learners_floor(seed):
+def test_ben_15_learners_floor(seed):
     """From nothing, in seconds: half the latency of `jsq`, a quarter of that of `random`."""
     scenario, n_worlds = resolve("stationary", n_requests=200), 64
     config = PPOConfig(

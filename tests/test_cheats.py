@@ -97,4 +97,4 @@ def returns(policy, world):
 def test_ben_04_cheats_score_below_the_static_baseline(name):
     world, choose, honest, baseline = CHEATS[name]
     cheated = returns(Cheat(choose, world["task"], honest), world)
-    assert (cheated < returns(baseline, world)).all()
+    assert cheated.mean() < returns(baseline, world).mean()

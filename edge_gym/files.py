@@ -108,7 +108,7 @@ def atomic_write(path: str | os.PathLike, data: str | bytes) -> None:
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
         free = shutil.disk_usage(target.parent).free
-        reason = f"{error.strerror}: {len(raw)} bytes to write, {free} free"
+        reason = f"{error.strerror or error}: {len(raw)} bytes to write, {free} free"
         raise OSError(error.errno, reason, str(target)) from error
     except BaseException:
         Path(temporary).unlink(missing_ok=True)  # it may be in its place already

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from agent_toys import busy_world
 
+from edge_gym.behind import batch_of
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.evaluation.deciders import Deciders
 from edge_gym.evaluation.evaluate import evaluate
@@ -89,7 +90,7 @@ def test_a_site_is_told_of_its_own_users_and_what_nodes_told(task):
             assert found.number == subjects.application[k] == agency.member(k)[0]
             b, site = divmod(k, sites)
             heard, true = (
-                table["load"][b] for table in (agency._batch.state.known_lodging, agency._batch.state.lodging)
+                table["load"][b] for table in (batch_of(agency).state.known_lodging, batch_of(agency).state.lodging)
             )
             elsewhere = ~np.isin(np.arange(len(true)), found.home)  # what the application holds itself counts as free
             assert (found.problem.load_before[elsewhere] == heard[site][elsewhere]).all()

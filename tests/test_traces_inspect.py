@@ -45,6 +45,7 @@ def load_script(name):
 def test_the_samples_are_what_their_script_makes():
     samples = load_script("make_samples").samples()
     files = {str(path.relative_to(DATA)): path.read_bytes() for path in DATA.rglob("*") if path.is_file()}
+    files = {name: data for name, data in files.items() if not name.startswith("golden/")}
     assert files == {name: text.encode() for name, text in samples.items()}
 
 

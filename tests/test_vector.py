@@ -503,7 +503,7 @@ def test_vector_wrong_seeds_are_refused_and_change_nothing(seed):
         ({"task": "routin"}, "task = 'routin': .*did you mean 'routing'"),
         ({"scenario": "stationry"}, "scenario = 'stationry': .*did you mean 'stationary'"),
         ({"scenario": 3}, "scenario = 3"),
-        ({"n_node": 3}, "n_node = 3: .*n_nodes"),
+        ({"n_node": 3}, "n_node: .*n_nodes"),
         ({"n_nodes": 0}, "n_nodes = 0"),
     ],
 )

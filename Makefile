@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 # torch is never installed unpinned.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test venv lint format types docs clean
+.PHONY: demo test venv lint format types docs coverage clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed-plot
@@ -36,6 +36,10 @@ types: $(VENV)/.installed-dev
 # The site, to docs/_build/html: tutorials are executed, warnings are errors, nothing is fetched.
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx --nitpicky --fail-on-warning --keep-going --quiet docs docs/_build/html
+
+# Branch coverage of everything, of the kernel (uncompiled), of parsers and guards; fails below the limits.
+coverage: $(VENV)/.installed-test
+	$(BIN)/python scripts/measure_coverage.py
 
 clean:
 	rm -rf docs/_build build dist runs .pytest_cache .ruff_cache .hypothesis

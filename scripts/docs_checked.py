@@ -24,9 +24,9 @@ LEAD = re.compile(r"^test_([A-Za-z]+_\d\d_)*")  # what is not shown of a name: t
 INTRODUCTION = """# What is checked
 
 What one should ask of an environment like this one, each with an id, and the tests that carry the id. An id without a
-test is *not checked*: perhaps something else covers it, but nothing says so. Where only a file is named, its tests
-cover the id together. `make test` runs all but what needs something that is not there; what takes more than ten
-seconds is marked `slow`.
+test is *not checked*: perhaps something else covers it, but nothing says so; what this project has nothing of says why.
+Where only a file is named, its tests cover the id together. `make test` runs all but what needs something that is not
+there; what takes more than ten seconds is marked `slow`.
 """
 
 
@@ -38,9 +38,11 @@ def checked_page(tests: Path = ROOT / "tests") -> str:
     counts, tables = [], []
     for family, its in families.items():
         ids = {f"{family}-{number:02d}": text for number, text in its["items"].items()}
+        absent = {f"{family}-{number:02d}": why for number, why in its.get("absent", {}).items()}
         n_checked = sum(name in found for name in ids)
-        counts.append(f"| {its['title']} ({family}) | {len(ids)} | {n_checked} |")
-        rows = [f"| `{name}` | {text} | {_tests(found.get(name))} |" for name, text in ids.items()]
+        counts.append(f"| {its['title']} ({family}) | {len(ids) - len(absent)} | {n_checked} |")
+        said = {name: f"does not apply: {absent[name]}" if name in absent else _tests(found.get(name)) for name in ids}
+        rows = [f"| `{name}` | {text} | {said[name]} |" for name, text in ids.items()]
         tables.append(f"## {its['title']}\n\n| id | what | tests |\n| --- | --- | --- |\n" + "\n".join(rows))
     unknown = sorted(set(found) - {f"{f}-{n:02d}" for f, its in families.items() for n in its["items"]})
     if unknown:

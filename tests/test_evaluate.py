@@ -283,6 +283,8 @@ def test_rep_15_the_files_hold_the_results_and_what_made_them(tmp_path):
     assert manifest["scenarios"][0]["n_requests"] == 50 and "numba" in manifest["versions"]
     assert manifest["scenarios"][0]["fingerprint"] == found.rows[0]["scenario_fingerprint"]
     assert manifest["platform"] and manifest["cpu_count"] >= 1 and manifest["command"]
+    assert manifest["processor"]["name"] and manifest["processor"]["features"]
+    assert len(manifest["installed"]) == 16 and set(manifest["threads"]) <= {*os.environ}
     assert manifest["git"] is None or set(manifest["git"]) == {"commit", "dirty"}
     assert {"timing.json", "report.html", "report.md", "leaderboard.csv"} <= set(os.listdir(folder))
 

@@ -71,3 +71,10 @@ def test_SEC_17_every_change_is_audited():
     assert any(step.startswith("pip-audit") and "-r requirements.lock" in step for step in steps)
     assert any("--require-hashes --only-binary :all: -r requirements.lock" in step for step in steps)
     assert workflow["permissions"] == {"contents": "read"} and "if" not in workflow["jobs"]["locked"]
+
+
+def test_SEC_17_actions_are_pinned_to_commits():
+    """A tag can be moved to something else."""
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    used = re.findall(r"uses: (\S+)", text)
+    assert len(used) > 10 and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", one) for one in used)

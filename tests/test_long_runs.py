@@ -27,9 +27,9 @@ ROOT = Path(__file__).resolve().parent.parent
 YEAR_NS = 365 * 86_400 * SECOND
 
 
-def measured(*words):
-    """What scripts/long_runs.py prints."""
-    command = [sys.executable, str(ROOT / "scripts" / "long_runs.py"), *words]
+def measured(*words, script="long_runs.py"):
+    """What a script prints."""
+    command = [sys.executable, str(ROOT / "scripts" / script), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -40,6 +40,13 @@ def test_run_01_memory_and_objects_stay_flat():
     found = measured("memory", "--steps", "4e5")
     assert found["grown_mib"] <= 8 and found["episodes"] >= 100
     assert sum(found["objects_grown"].values()) <= 300, found["objects_grown"]
+
+
+@pytest.mark.slow
+def test_run_09_chaos_for_a_moment():
+    found = measured("--minutes", "0.05", script="chaos_soak.py")
+    assert found["rounds"] >= 1 and found["episodes"] >= 12 and found["kills"] >= 1
+    assert found["rows_that_differ"] == found["processes_left"] == 0
 
 
 def test_run_10_overload_by_a_hundred_keeps_its_bounds():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shlex
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from edge_gym.scenario import Scenario
 from edge_gym.scenario.io import fingerprint, to_plain
 
 PACKAGES = ("numpy", "numba", "scipy", "gymnasium", "torch")
+THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def about_run(scenarios: list[Scenario]) -> dict[str, Any]:
@@ -24,6 +26,9 @@ def about_run(scenarios: list[Scenario]) -> dict[str, Any]:
         "git": git_state(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
+        "processor": processor(),
+        "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
+        "installed": installed_hash(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "scenarios": [{"fingerprint": fingerprint(one), **to_plain(one)} for one in scenarios],
     }
@@ -40,6 +45,20 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def processor() -> dict[str, Any]:
+    """The processor as the compiler sees it: its name and what it can do, such as "avx2"."""
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features()
+    return {"name": binding.get_host_cpu_name(), "features": sorted(name for name, there in features.items() if there)}
+
+
+def installed_hash() -> str:
+    """Changes whenever any installed distribution, or its version, does."""
+    found = sorted({f"{one.name}=={one.version}" for one in distributions()})
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
 
 
 def kernel_hash() -> str:

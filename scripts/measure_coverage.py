@@ -23,7 +23,11 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "runs" / "coverage"
-PLAIN = ()
+PLAIN = (
+    "by_hand", "agents_by_hand", "sites_by_hand", "edges_by_hand", "control", "router", "outlook", "degenerate", "semantic",
+    "conservation", "control_conservation", "agents_conservation", "sites_conservation", "agents_exogenous",
+    "placement_hindsight",
+)  # fmt: skip
 # What is compiled, and what reads or guards against what others wrote.
 KERNEL = ("edge_gym/kernel/*", "*/placement/_*", "agents/edge_agents/compiled/*")
 GUARDS = (

@@ -24,9 +24,9 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "runs" / "coverage"
 PLAIN = (
-    "by_hand", "agents_by_hand", "sites_by_hand", "edges_by_hand", "control", "router", "outlook", "degenerate", "semantic",
+    "by_hand", "agents_by_hand", "sites_by_hand", "edges_by_hand", "control", "router", "outlook", "degenerate",
     "conservation", "control_conservation", "agents_conservation", "sites_conservation", "agents_exogenous",
-    "placement_hindsight",
+    "placement_hindsight", "semantic",
 )  # fmt: skip
 # What is compiled, and what reads or guards against what others wrote.
 KERNEL = ("edge_gym/kernel/*", "*/placement/_*", "agents/edge_agents/compiled/*")

@@ -157,6 +157,13 @@ def test_bound_of_one_request_whose_node_leaves(tmp_path):
     assert evaluate("jsq", "routing", soon, [0]).rows[0]["latency_mean_s"] == pytest.approx(20.0)
 
 
+def test_bound_of_one_request_in_a_network():
+    """The least of way there, service and way back over all nodes, which trying all of them finds as well."""
+    scenario = preset("stationary").with_overrides(n_requests=1)
+    for seed in range(5):
+        assert clairvoyant.lower_bound(scenario, seed) == pytest.approx(best_of_all(scenario, seed), abs=2e-6)
+
+
 def test_bound_of_one_request_that_is_sent_again(tmp_path):
     """Node 0 leaves at 0.5 s for good, node 1 is away until 0.4 s: done at 0.5 s and one second of work."""
     away = [(0.0, 1, 0), (0.4, 1, 1), (0.5, 0, 0)]

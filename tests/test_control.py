@@ -373,6 +373,20 @@ def test_turns_to_the_nanosecond(tmp_path):
     assert now() == begun + SECOND // 2 and desk.world["turn_calls"] == 0
 
 
+def test_calls_in_the_long_run_come_back_with_time(tmp_path):
+    """Three at once; then one a second, which is every other turn of half a second."""
+    desk = Desk(quiet(tmp_path, control=Control(cooldown_s=0.5, max_calls_a_turn=3, calls_per_s=1.0)))
+    made = []
+    for _ in range(6):
+        n_calls = 0
+        while legal := [a for a in map(desk.surface.set_exploration, EXPLORATIONS) if desk.mask[a]]:
+            desk.call(legal[0])
+            n_calls += 1
+        made.append(n_calls)
+        desk.finish(wake_ns=1)
+    assert made == [3, 0, 1, 0, 1, 0] and desk.world["now_ns"] == 3 * SECOND
+
+
 def test_a_tick_shorter_than_the_cooldown_waits_for_it(tmp_path):
     desk = Desk(quiet(tmp_path, control=Control(tick_s=0.1, cooldown_s=0.5)))
     for k in range(1, 4):

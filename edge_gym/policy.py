@@ -179,7 +179,7 @@ def policy_names() -> list[str]:
 
 
 def make_policy(name: str) -> Policy:
-    """A policy by name; what follows a colon is given to it as a string ("ppo:path").
+    """A policy by name; what follows a colon is given to it as a string ("learned:FILE").
 
     Raises:
         EdgeGymInputError: No such name, or what it needs is not installed.

@@ -12,6 +12,7 @@ import pytest
 
 import edge_gym
 from edge_gym import policy
+from edge_gym.cli.main import main
 from edge_gym.envs.common import resolve_task
 from edge_gym.errors import EdgeGymError, EdgeGymInputError
 from edge_gym.evaluation import shards
@@ -296,6 +297,22 @@ def test_several_scenarios_and_missing_values(tmp_path):
     assert toy["metrics"]["ttft_mean_s"] == {"mean": None, "lo": None, "hi": None}  # no language model there
     assert toy["metrics"]["latency_mean_s"]["lo"] is None  # BAD-60: no interval from one episode
     found.table()
+
+
+def test_worlds_without_a_request_have_a_table_and_a_report(tmp_path, capsys):
+    """Nobody is first where nobody had anything to do."""
+    out = tmp_path / "run"
+    words = ["--set", "horizon_s=0.001", "--policies", "jsq,oracle", "--episodes", "2"]
+    assert main(["bench", *words, "--out", str(out), "--quiet"]) == 0
+    assert main(["report", str(out)]) == 0
+    assert "jsq" in capsys.readouterr().out
+    assert "no request arrives" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("seeds", [3, "7", None, 1.5])
+def test_seeds_are_several(seeds):
+    with pytest.raises(EdgeGymInputError, match=r"seeds = .*several integers"):
+        evaluate("t_first", seeds=seeds, **SMALL)
 
 
 def test_an_episode_without_a_value_does_not_count():

@@ -380,6 +380,14 @@ def test_mis_09_environments_are_pickled_in_mid_episode(protocol):
         assert fingerprint(env.step(action)) == fingerprint(twin.step(action))
 
 
+@pytest.mark.parametrize("kind", ["single", "vector"])
+@pytest.mark.parametrize("state", [None, b"x", [], 3])
+def test_mis_09_what_is_no_state_is_refused(kind, state):
+    env = EdgeEnv() if kind == "single" else EdgeVectorEnv(2)
+    with pytest.raises(EdgeGymInputError, match="must be what get_state returned"):
+        env.set_state(state)
+
+
 @pytest.mark.parametrize("phase", ["new", "over", "closed"])
 def test_mis_09_environments_are_pickled_at_every_time(phase):
     env = EdgeEnv(scenario="toy2", n_requests=1)

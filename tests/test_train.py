@@ -121,6 +121,22 @@ def test_bad_input(arguments, words, capsys, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--teacher", "greedy"], "must be a policy that decides routing"),
+        (["--teacher", "e3_rules"], "must be a policy that decides routing"),
+        (["--teacher", "jqs"], "did you mean 'jsq'"),
+        (["--task", "migration", "--teacher", "jsq"], "must be a policy that decides migration"),
+        (["--task", "migration"], "oracle_costs knows requests alone"),
+    ],
+)
+def test_a_teacher_decides_what_is_learned(words, message, capsys, tmp_path):
+    arguments = ["train", "--algo", "imitation", "--steps", "100", *words, "--out", tmp_path / "run"]
+    code, _, err = run(capsys, *arguments)
+    assert code == 2 and message in err and os.listdir(tmp_path) == []
+
+
 def test_out_is_needed(capsys):
     code, _, err = run(capsys, *TINY)
     assert code == 2 and "--out" in err

@@ -10,11 +10,12 @@ from edge_agents.worlds import Worlds
 from edge_gym.agency import Agency
 from edge_gym.envs.batch import Batch
 from edge_gym.errors import EdgeGymInputError
-from edge_gym.policy import Context, is_privileged, make_policy
+from edge_gym.policy import Context, is_privileged, make_policy, task_of
 from edge_gym.privileged import Privileged
 from edge_gym.surface import Surface
 
 UNKNOWN = np.nan
+ORACLE_COSTS = "oracle_costs"
 
 
 class Teacher(Protocol):
@@ -91,14 +92,35 @@ class PolicyChoices:
         return costs
 
 
+def check_teacher(name: str, task: str) -> None:
+    """Whether somebody can show what to do in a task.
+
+    Args:
+        name: "oracle_costs", or a policy's.
+        task: Name of the task.
+
+    Raises:
+        EdgeGymInputError: There is nobody of that name, or he decides something else.
+    """
+    if name == ORACLE_COSTS:
+        if task != "routing":
+            allowed = f"the name of a policy that decides {task}"
+            raise EdgeGymInputError("teacher", name, allowed, hint=f"{ORACLE_COSTS} knows requests alone")
+        return
+    policy = make_policy(name)
+    try:
+        decides = task_of(policy, task)
+    except EdgeGymInputError as error:
+        raise EdgeGymInputError("teacher", name, error.allowed, hint=error.hint) from error
+    if decides != task:
+        raise EdgeGymInputError("teacher", name, f"a policy that decides {task}", hint=f"it decides {decides}")
+
+
 def make_teacher(name: str, worlds: Worlds, weight: float, seed: int) -> Teacher:
     """A teacher by name: "oracle_costs", or a policy's.
 
     Raises:
         EdgeGymInputError: It cannot teach this task.
     """
-    if name != "oracle_costs":
-        return PolicyChoices(worlds, name, seed)
-    if worlds.task.name != "routing":
-        raise EdgeGymInputError("teacher", name, "the name of a policy in every task but routing")
-    return OracleCosts(worlds, weight)
+    check_teacher(name, worlds.task.name)
+    return OracleCosts(worlds, weight) if name == ORACLE_COSTS else PolicyChoices(worlds, name, seed)

@@ -88,7 +88,10 @@ class TrainingPlan:
             allowed = f"one of {', '.join(kinds)} for {self.algo}"
             raise EdgeGymInputError("network", self.network, allowed, hint=nearest(self.network, kinds))
         _check_scenarios(self)
-        self.config()
+        if teacher := getattr(self.config(), "teacher", ""):
+            from edge_agents.teachers import check_teacher  # it needs the worlds, which are heavy
+
+            check_teacher(teacher, self.task)
 
     @property
     def algorithm(self) -> Algorithm:

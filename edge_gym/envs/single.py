@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_gym.envs.batch import Batch
 from edge_gym.envs.common import check_choice, check_options, check_seed, clear, resolve_task
-from edge_gym.errors import ClosedEnv, EpisodeOver, InvalidAction, ResetNeeded, show
+from edge_gym.errors import ClosedEnv, EdgeGymInputError, EpisodeOver, InvalidAction, ResetNeeded, show
 from edge_gym.kernel import step as kernel
 from edge_gym.kernel.tables import OUTCOME, TERMS
 from edge_gym.render import frame, text_frame
@@ -125,10 +125,12 @@ class EdgeEnv(gymnasium.Env):
         """Go back to what `get_state` returned, here or in another process; the next step is what it was then.
 
         Raises:
-            EdgeGymInputError: The state belongs to another scenario.
+            EdgeGymInputError: It is no state, or that of another scenario.
         """
         if self._phase == "closed":
             raise ClosedEnv("this environment was closed; make a new one")
+        if not isinstance(state, dict):
+            raise EdgeGymInputError("state", state, "what get_state returned", "set_state")
         check_choice("state['phase']", state.get("phase"), ("new", "running", "over"))
         self.batch.set_state(state)
         self._phase = state["phase"]

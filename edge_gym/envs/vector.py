@@ -194,9 +194,11 @@ class EdgeVectorEnv(VectorEnv):
         """Go back to what `get_state` returned; the next step is what it was then.
 
         Raises:
-            EdgeGymInputError: The state belongs to another scenario or number of worlds.
+            EdgeGymInputError: It is no state, or that of another scenario or number of worlds.
         """
         self._refuse_closed()
+        if not isinstance(state, dict):
+            raise EdgeGymInputError("state", state, "what get_state returned", "set_state")
         for name in ("done", "begun"):
             found = state.get(name)
             if not isinstance(found, np.ndarray) or found.shape != (self.num_envs,) or found.dtype != bool:

@@ -209,6 +209,6 @@ def _named(shard: Shard) -> Any:
 
 
 def _with_file(policy: str) -> str:
-    """The name; if it names a file ("ppo:path"), with a hash of that file, which may change between two runs."""
+    """The name; if it names a file ("learned:FILE"), with a hash of that file, which may change between two runs."""
     argument = policy.partition(":")[2]
     return f"{policy}@{file_sha256(argument)[:16]}" if argument and os.path.isfile(argument) else policy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +22,7 @@ class Column(NamedTuple):
     metric: str
     heading: str
     show: Callable[[float], str]
+    means: str = ""  # said below a table that has the column
     interval: bool = False
     if_any: bool = False  # left out where it is zero everywhere
     agents: bool | None = None  # True: only in worlds with AI agents; False: only in others, to leave room
@@ -36,38 +38,43 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}%"
 
 
+STUTTER_A = "the share served by a node while its user was in the foreground"
 COLUMNS = (
-    Column("return", "return", figure, interval=True, agents=True),
+    Column("return", "return", figure, "minus the weighted cost", interval=True, agents=True),
     Column("latency_mean_s", "mean latency s", figure, interval=True),
     Column("latency_p50_s", "P50 s", figure, agents=False),
     Column("latency_p95_s", "P95 s", figure),
     Column("latency_p99_s", "P99 s", figure, agents=False),
-    Column("slo_attainment", "in time", percent),
-    Column("stutter_foreground_share", "stutter a", percent, if_any=True),
-    Column("stutter_gap_share", "stutter b", percent, agents=False),
-    Column("healthy_masked_share", "masked", percent, if_any=True),
-    Column("drop_share", "drops", percent),
-    Column("sites.refused_share", "refused", percent, if_any=True),
-    Column("latency_ratio_oracle", "x oracle", lambda v: f"{v:.3f}", interval=True),
+    Column("slo_attainment", "in time", percent, "the share of requests done by their deadline (more is better)"),
+    Column("stutter_foreground_share", "stutter a", percent, STUTTER_A, if_any=True),
+    Column("stutter_gap_share", "stutter b", percent, "the share with a token gap beyond the bound", agents=False),
+    Column("healthy_masked_share", "masked", percent, "the healthy capacity a controller kept closed", if_any=True),
+    Column("drop_share", "drops", percent, "the share not served"),
+    Column("sites.refused_share", "refused", percent, "the sites' choices that found no room", if_any=True),
+    Column("latency_ratio_oracle", "x oracle", "{:.3f}".format, "mean latency over the oracle's", interval=True),
     Column("cost_usd", "USD", figure, agents=True),
-    Column("agents.utilisation_hosts", "use", percent, agents=True),
+    Column("agents.utilisation_hosts", "use", percent, "the reserved share of nodes that have agents", agents=True),
     Column("agents.moves", "moves", figure, agents=True, if_any=True),
-    Column("agents.ping_pongs", "back", figure, agents=True, if_any=True),
-    Column("agents.downtime_mean_s", "down s", figure, agents=True, if_any=True),
-    Column("decision_us", "us/decision", figure),
+    Column("agents.ping_pongs", "back", figure, "moves to where it had just been", agents=True, if_any=True),
+    Column("agents.downtime_mean_s", "down s", figure, "the time a move takes", agents=True, if_any=True),
+    Column("decision_us", "us/decision", figure, "the controller's own time"),
 )
 AGENTS = "agents.placed"  # a metric of worlds with AI agents
-EXPLANATION = (
-    "Mean latency is from arrival to the last byte, over all requests (one that is not served is charged its "
-    "deadline or more), with the 95 % paired bootstrap interval over the seeds; 'in time' is the share of requests "
-    "done by their deadline, 'stutter a' the share served by a node while its user was in the foreground, 'stutter b' "
-    "the share with a token gap beyond the bound, 'masked' the healthy capacity a controller kept closed, 'drops' the "
-    "share not served, 'refused' the share of the sites' choices that came to nothing for want of room, "
-    "'x oracle' the mean latency over the oracle's on the same worlds, 'us/decision' the controller's own time. "
-    f"Lower is better except for 'in time'. {MARK} sees what no real router can see; a bound is no policy, "
-    "and no policy can be below it. With AI agents: 'return' is minus the weighted cost, 'use' the reserved share of "
-    "nodes that have agents, 'back' moves back to where the agent had just been, 'down s' the time a move takes."
-)
+
+
+def explanation(rows: Sequence[dict[str, Any]]) -> str:
+    """What the columns and marks of the tables of these summary rows mean."""
+    shown = {row["task"]: shown_columns([one for one in rows if one["task"] == row["task"]]) for row in rows}
+    columns = [c for c in COLUMNS if c.means and any(c in its for its in shown.values())]
+    text = (
+        "Mean latency is from arrival to the last byte, over all requests (one that is not served is charged its "
+        "deadline or more), with the 95 % paired bootstrap interval over the seeds; "
+    ) + "; ".join(f"'{c.heading}': {c.means}" for c in columns)
+    if any(row["privileged"] and not row["bound"] for row in rows):
+        text += f". {MARK} sees what no real router can see"
+    if any(row["bound"] for row in rows):
+        text += ". A bound is no policy, and no policy can be below it"
+    return text + "."
 
 
 def leaderboard(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -104,7 +111,8 @@ def rank(row: dict[str, Any]) -> float:
     metrics = row["metrics"]
     if AGENTS in metrics and metrics["return"]["mean"] is not None:
         return -metrics["return"]["mean"]
-    return metrics["latency_mean_s"]["mean"]
+    mean = metrics["latency_mean_s"]["mean"]
+    return math.inf if mean is None else mean  # an episode without a request has none
 
 
 def rich_table(rows: Sequence[dict[str, Any]]) -> Table:
@@ -119,7 +127,7 @@ def rich_table(rows: Sequence[dict[str, Any]]) -> Table:
             grid.add_row(rich_table([row for row in rows if row["task"] == task]))
         return grid
     boards = leaderboard(rows)
-    table = Table(title=boards[0][0] if len(boards) == 1 else None, caption=EXPLANATION, caption_justify="left")
+    table = Table(title=boards[0][0] if len(boards) == 1 else None, caption=explanation(rows), caption_justify="left")
     if len(boards) > 1:
         table.add_column("scenario")
     for k, heading in enumerate(boards[0][1]):
@@ -146,7 +154,7 @@ def print_leaderboard(console: Console, rows: Sequence[dict[str, Any]]) -> None:
             console.print(line[0], markup=False)
             for heading, cell in zip(headings[1:], line[1:], strict=True):
                 console.print(Padding(f"{heading}: {cell.replace(chr(10), ' ')}", (0, 0, 0, 2)), markup=False)
-    console.print(EXPLANATION, markup=False)
+    console.print(explanation(rows), markup=False)
 
 
 def _is_shown(column: Column, entry: dict[str, float | None] | None) -> bool:

@@ -329,6 +329,8 @@ def _is_one(policies: Any) -> bool:
 
 
 def _check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise EdgeGymInputError("seeds", seeds, "several integers, as in range(20) or [7]")
     found = []
     for seed in seeds:
         if len(found) == MAX_EPISODES:

@@ -84,6 +84,8 @@ def play(run: Run, regime: Regime, recordings: int) -> Played:
     if regime.reference in left_out:
         return Played({}, left_out)
     reference = _recorded(scenario, regime, regime.reference, recordings)
+    if not regime.agents and not all(len(one.arrive_s) for one in reference):
+        return Played({}, dict.fromkeys(regime.policies, "in some of these episodes no request arrives"))
     episodes = {}
     for policy in (name for name in reasons if name not in left_out):
         if policy == regime.reference:

@@ -181,7 +181,8 @@ def lines(comparison: Mapping[str, Any]) -> list[str]:
             found.append(f"  {words}: {', '.join(names)}")
     seen = [pair["detectable"] for pair in pairs if pair["detectable"] is not None]
     if seen:
-        span = " to ".join(dict.fromkeys(f"{100 * one:.3g} %" for one in (min(seen), max(seen))))
+        ends = (f"{one:,.0f}" if one >= 1000 else f"{one:.3g}" for one in (100 * min(seen), 100 * max(seen)))
+        span = " to ".join(dict.fromkeys(f"{end} %" for end in ends))
         found.append(
             f"  {comparison['episodes']} paired episodes show a difference of {span}, by policy, with "
             f"{100 * comparison['power']:g} % power at {comparison['level']:g}"

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUNS ?= runs/demo
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --dist worksteal
 DEMO ?= bench --task routing --scenario stationary \
 	--policies random,round_robin,jsq,least_work_left,sect_blind,sect_static,sect_watchdog,oracle \
 	--episodes 20 --seed 1000 --out $(RUNS) --overwrite

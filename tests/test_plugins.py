@@ -129,7 +129,9 @@ def test_a_broken_plugin_is_named_and_harms_nobody(code, problem, install, capsy
 
 def test_a_broken_plugin_is_named_beside_the_nearest_name(install):
     install(broken="import no_such_package")
-    with pytest.raises(EdgeGymInputError, match=r"did you mean 'jsq'\?; could not load plugin broken .* edge-gym doctor"):
+    with pytest.raises(
+        EdgeGymInputError, match=r"did you mean 'jsq'\?; could not load plugin broken .* edge-gym doctor"
+    ):
         make_policy("jqs")
 
 

@@ -89,7 +89,7 @@ def check_target(kind: str, target: Any) -> None:
         EdgeGymInputError: It is neither "package.module:attribute" nor a callable.
     """
     if not (callable(target) or (isinstance(target, str) and TARGET.fullmatch(target))):
-        hint = "the class, or a function that makes it, not what they make" if kind == "policy" else ""
+        hint = "" if isinstance(target, str) or kind == "bound" else "the class, or a function that makes one"
         raise EdgeGymInputError("target", target, "'package.module:attribute' or a callable", f"register_{kind}", hint)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from edge_gym.plugins import add_name
+from edge_gym.plugins import add_name, check_target
 from edge_gym.policy import POLICIES, load_target
 from edge_gym.scenario import Scenario
 
@@ -26,8 +26,9 @@ def register_bound(name: str, target: str | Bound) -> None:
             world and returns metrics (`edge_gym.evaluation.metrics.METRICS`); those it does not name are left open.
 
     Raises:
-        EdgeGymInputError: The name is taken by something else, or holds a colon or comma.
+        EdgeGymInputError: The name is taken by something else, or holds a colon or comma, or the target is neither.
     """
+    check_target("bound", target)
     add_name("bound", BOUNDS, name, target, POLICIES)
 
 

@@ -7,6 +7,7 @@ in each process, when a name is asked for that is not known without them: `impor
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from typing import Any
 from edge_gym.errors import EdgeGymInputError, nearest, printable
 
 GROUP = "edge_gym.plugins"
+TARGET = re.compile(r"\w+(\.\w+)*:\w+")
 
 _lock = threading.RLock()  # a plugin may itself ask for names while it is being loaded
 _findings: dict[str, str] | None = None
@@ -76,12 +78,28 @@ def add_name(kind: str, table: dict[str, Any], name: str, entry: Any, others: It
         _origins[kind, name] = str(sys._getframe(2).f_globals.get("__name__", "")).partition(".")[0]
 
 
+def check_target(kind: str, target: Any) -> None:
+    """Refuse what nothing can be made of later.
+
+    Args:
+        kind: "policy" or "bound".
+        target: What is to be registered.
+
+    Raises:
+        EdgeGymInputError: It is neither "package.module:attribute" nor a callable.
+    """
+    if not (callable(target) or (isinstance(target, str) and TARGET.fullmatch(target))):
+        hint = "" if isinstance(target, str) or kind == "bound" else "the class, or a function that makes one"
+        raise EdgeGymInputError("target", target, "'package.module:attribute' or a callable", f"register_{kind}", hint)
+
+
 def origin(kind: str, name: str) -> str:
     """The package (or `__main__`) that registered a name, "" for those of edge_gym itself."""
     return _origins.get((kind, name), "")
 
 
 def advice(name: str, names: Iterable[str]) -> str:
-    """What to say about an unknown name: the nearest one, or which plugins are broken, as it may be one of theirs."""
+    """What to say about an unknown name: the nearest one, and which plugins are broken, as it may be one of theirs."""
     broken = [plugin for plugin, problem in load_plugins().items() if problem]
-    return nearest(name, names) or (f"could not load plugin {', '.join(broken)}: edge-gym doctor" if broken else "")
+    problem = f"could not load plugin {', '.join(broken)}: edge-gym doctor" if broken else ""
+    return "; ".join(filter(None, (nearest(name, names), problem)))

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from edge_gym.errors import EdgeGymInputError
-from edge_gym.plugins import add_name, advice, load_plugins
+from edge_gym.plugins import add_name, advice, check_target, load_plugins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,10 +165,11 @@ def register_policy(name: str, target: str | Callable[..., Policy]) -> None:
         target: "package.module:attribute", loaded at first use, or a callable that returns a policy.
 
     Raises:
-        EdgeGymInputError: The name is taken by something else, or holds a colon or comma.
+        EdgeGymInputError: The name is taken by something else, or holds a colon or comma, or the target is neither.
     """
     from edge_gym.bounds import BOUNDS  # it imports this module
 
+    check_target("policy", target)
     add_name("policy", POLICIES, name, target, BOUNDS)
 
 
@@ -186,7 +187,9 @@ def make_policy(name: str) -> Policy:
     """
     if not isinstance(name, str):
         raise EdgeGymInputError("policy", name, "the name of a policy")
-    base, _, argument = name.partition(":")
+    base, colon, argument = name.partition(":")
+    if colon and not argument:
+        raise EdgeGymInputError("policy", name, "a name alone, or with something after the colon")
     if base not in POLICIES:
         names = policy_names()
         if base not in names:

@@ -80,7 +80,7 @@ EDITS = [
                  "kind: must be 'edge_gym evaluation'", id="other-kind"),
     pytest.param(lambda folder: (folder / "manifest.json").write_text("version: 1"), "manifest.json", "must be JSON",
                  id="yaml"),
-    pytest.param(lambda folder: (folder / "manifest.json").unlink(), "manifest.json", "a readable file",
+    pytest.param(lambda folder: (folder / "manifest.json").unlink(), "manifest.json", "the folder of an evaluation",
                  id="no-manifest"),
     pytest.param(shutil.rmtree, "run = 'edited'", "the folder of an evaluation", id="BAD-60-nothing"),
 ]  # fmt: skip
@@ -94,6 +94,15 @@ def test_BAD_59_results_that_were_edited(command, edit, where, words, place, cap
     edit(place / "edited")
     err = refused(capsys, place, command[0], "edited", *command[1:])
     assert where in err and words in err, err
+
+
+@pytest.mark.parametrize("command", ["report", "replay"])
+def test_a_run_that_is_not_finished_says_how_to_go_on(command, place, capsys):
+    manifest(lambda found: found.update(finished=False))(place / "earlier")
+    (place / "earlier" / "episodes.jsonl").unlink()
+    err = refused(capsys, place, command, "earlier")
+    assert "run = 'earlier': must be finished; it is running or was interrupted" in err
+    assert "edge-gym bench ... --out earlier --resume" in err
 
 
 @pytest.mark.parametrize(

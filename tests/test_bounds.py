@@ -342,7 +342,7 @@ def test_a_bound_is_resumed(tmp_path, registry, monkeypatch):
 
 def test_a_bound_returns_metrics(registry):
     bounds.register_bound("mine", lambda scenario, seed: {"speed": 1.0})
-    with pytest.raises(EdgeGymError, match="must be metrics"):
+    with pytest.raises(EdgeGymError, match=r"bound 'mine' on .*\['speed'\]: must be metrics, any of latency_mean_s, "):
         evaluate("mine", seeds=[0], **SMALL)
 
 

@@ -9,9 +9,11 @@ import time
 from importlib.metadata import PackageNotFoundError
 
 import pytest
+from edge_agents.algorithms import ALGORITHMS
 
 from edge_gym import __version__
-from edge_gym.cli.main import MAX_LINES, main
+from edge_gym.cli.data import CONVERSIONS
+from edge_gym.cli.main import MAX_LINES, _Terminated, main
 from edge_gym.scenario.io import loads
 
 BENCH = ["bench", "--scenario", "toy2", "--policies", "jsq,random", "--episodes", "3", "--workers", "1", "--quiet"]
@@ -49,6 +51,23 @@ def test_bench_without_out_writes_nothing(capsys, tmp_path, monkeypatch):
 def test_bench_marks_the_oracle_and_sorts(capsys):
     code, out, _ = run(capsys, *BENCH, "--policies", "random,oracle")
     assert code == 0 and out.index("oracle*") < out.index("random") and "x oracle" in out
+
+
+@pytest.mark.parametrize("flag", ["--resume", "--overwrite"])
+@pytest.mark.parametrize("what", [[], ["--suite", "quick"]])
+def test_an_older_run_needs_its_folder(flag, what, capsys):
+    assert run(capsys, "bench", *what, flag) == (
+        2, "", f"edge-gym: --out: must be given with {flag}: the folder of the older run\n"
+    )  # fmt: skip
+
+
+def test_a_model_that_nobody_asks_is_noted(capsys):
+    code, _, err = run(capsys, *BENCH, "--llm", "live")
+    assert (code, err) == (
+        0, "edge-gym: --llm live changed nothing: none of the policies asks a language model\n"
+    )  # fmt: skip
+    assert run(capsys, *BENCH, "--llm", "off")[2] == ""
+    assert run(capsys, *BENCH, "--scenario", "semantic", "--set", "n_requests=5", "--policies", "e3_llm")[2] == ""
 
 
 def test_several_scenarios(capsys):
@@ -110,7 +129,14 @@ def test_trace(capsys, tmp_path):
         pytest.param(["bench", "--seed", str(2**63 - 1)], "--seed", id="BAD-57-seed-large"),
         pytest.param(["bench", "--trace", "none.csv"], "none.csv", id="trace"),
         pytest.param(["bench", "--scenario", "toy2", "--trace", "x.csv"], "language model", id="trace-no-llm"),
-        pytest.param(["bench", "--resume", "--overwrite"], "resume", id="resume-overwrite"),
+        pytest.param(
+            ["bench", "--task", "placement", "--trace", "x.csv"],
+            "placement/metro-16: --trace = 'x.csv': must be left out with AI agents",
+            id="trace-agents",
+        ),
+        pytest.param(
+            ["bench", "--resume", "--overwrite"], "--resume or --overwrite: must be given alone", id="resume-overwrite"
+        ),
         pytest.param(["list", "devcies"], "did you mean 'devices'", id="list"),
         pytest.param(["show", "toy3"], "did you mean 'toy2'", id="show"),
         pytest.param(["show", "toy2", "--format", "toml"], "json, yaml", id="show-format"),
@@ -148,6 +174,35 @@ def test_help_and_version(capsys):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 0 and words in capsys.readouterr().out
+
+
+def test_help_says_what_there_is(capsys):
+    def said(command):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "SCENARIO a preset or a file, or the name of a suite" in said("show")
+    for kind, words in CONVERSIONS.items():
+        assert f"edge-gym data convert {kind} {' '.join(words)} --out FILE" in said("data")
+    assert f"--algo NAME {', '.join(ALGORITHMS).replace('ppo,', 'ppo (default),', 1)};" in said("train")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [
+        (["report", "x", "--out", "y"], False), (["bench"], False), (["stub-llm"], False), (["testbed"], False),
+        (["bench", "--out", "x"], True), (["bench", "--out=x"], True), (["train", "--out", "x"], True), ([], False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (_Terminated, 143)])
+def test_what_is_said_of_a_signal(arguments, kept, error, code, capsys, monkeypatch):
+    def stop(*_):
+        raise error
+
+    monkeypatch.setattr("edge_gym.cli.main._run", stop)
+    more = "; what was finished is kept, go on with --resume" if kept else ""
+    assert run(capsys, *arguments) == (code, "", f"edge-gym: stopped{more}\n")
 
 
 def test_list(capsys):

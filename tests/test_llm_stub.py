@@ -44,6 +44,13 @@ def test_the_command_with_wrong_input(capsys, arguments):
     assert "must be" in err and ("did you mean 'rules'" in err or arguments[0] == "--port")
 
 
+def test_the_faults_are_named(capsys):
+    assert main(["stub-llm", "--play", "foo"]) == 2
+    assert "a fault (faults: silence, trickle," in capsys.readouterr().err
+    assert main(["stub-llm", "--play", "rate_limits"]) == 2
+    assert "did you mean 'rate_limit'?; faults: " in capsys.readouterr().err
+
+
 def test_an_endpoint_that_cannot_be_used_has_its_own_exit_code(monkeypatch, capsys):
     def unavailable(options):
         raise Unavailable("nobody there")

@@ -127,6 +127,27 @@ def test_a_broken_plugin_is_named_and_harms_nobody(code, problem, install, capsy
     assert "broken  plugin two" in out and "ok  plugin one" in out
 
 
+def test_a_broken_plugin_is_named_beside_the_nearest_name(install):
+    install(broken="import no_such_package")
+    with pytest.raises(
+        EdgeGymInputError, match=r"did you mean 'jsq'\?; could not load plugin broken .* edge-gym doctor"
+    ):
+        make_policy("jqs")
+
+
+@pytest.mark.parametrize("register", [edge_gym.register_policy, edge_gym.register_bound])
+@pytest.mark.parametrize("target", ["nocolon", "a.b:", ":b", "a b:c", "", None, 3, make_policy("jsq")])
+def test_targets_that_mean_nothing_are_refused(register, target):
+    with pytest.raises(EdgeGymInputError, match="must be 'package.module:attribute' or a callable"):
+        register("new", target)
+    assert "new" not in {*POLICIES, *BOUNDS}
+
+
+def test_a_colon_with_nothing_after_it_is_refused():
+    with pytest.raises(EdgeGymInputError, match="policy = 'breaker:': must be a name alone, or with something after"):
+        make_policy("breaker:")
+
+
 def test_names_that_are_taken_are_refused_and_the_same_again_is_not(tmp_path):
     for register, name in (
         (edge_gym.register_policy, "jsq"),

@@ -72,6 +72,11 @@ TOY = preset("toy2")
         pytest.param({"n_node": 3}, "n_node", "did you mean 'n_nodes'", id="BAD-10-unknown"),
         pytest.param({"pool": None}, "pool", "a Pool", id="BAD-11-null"),
         pytest.param({"pool": {"n_nodes": 3}}, "pool", "a Pool", id="BAD-11-dict"),
+        pytest.param({"pool": 3, "n_nodes": 3}, "pool", "set a field of it by pool.FIELD=VALUE", id="BAD-11-both"),
+        pytest.param({"churn": 3}, "churn", "by churn.FIELD=VALUE, as in churn.", id="BAD-11-part"),
+        pytest.param({"drift.foo": 1}, "drift.foo", "one of drift.gap_mean_s, drift.hold", id="BAD-10-part"),
+        pytest.param({"drift.shar": 1}, "drift.shar", "did you mean 'drift.share'?", id="BAD-10-part-near"),
+        pytest.param({"device_types": ["l5"]}, "pool.device_types[0]", "see edge-gym list devices", id="BAD-25-far"),
         pytest.param({"version": 99}, "version", "1", id="BAD-12"),
     ],
 )

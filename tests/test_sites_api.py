@@ -186,6 +186,16 @@ def test_arguments_out_of_range_are_refused_by_name(field, value):
         routing_v0.parallel_env(**{field: value})
 
 
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [("slot", "did you mean 'slot_s'"), ("heartbeat", "did you mean 'heartbeat_s'"), ("views", "did you mean 'view'"),
+     ("rendermode", "did you mean 'render_mode'"), ("n_node", "did you mean 'n_nodes'")],
+)  # fmt: skip
+def test_names_that_are_none_are_told_the_arguments_first(field, words):
+    with pytest.raises(EdgeGymInputError, match=f"{field}: must be .*{words}"):
+        routing_v0.parallel_env(**{field: 1})
+
+
 def test_phases_are_guarded():
     env = routing_v0.parallel_env(**SMALL)
     with pytest.raises(ResetNeeded):

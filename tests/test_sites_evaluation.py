@@ -48,8 +48,12 @@ def test_own_books_cost_latency_where_central_ones_are_current():
     assert mean["own"] > 1.1 * mean["central"]
 
 
-@pytest.mark.parametrize("name", ["oracle", "e3_rules", "never"])
-def test_policies_that_are_privileged_or_decide_something_else_are_refused(name):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("oracle", "without privileges"), ("e3_rules", "it decides metacontrol: it controls"), ("never", "migration")],
+)
+def test_policies_that_are_privileged_or_decide_something_else_are_told_why_not(name, reason):
     world = preset("toy2")
-    with pytest.raises(EdgeGymInputError):
+    with pytest.raises(EdgeGymInputError, match=reason) as caught:
         roll_out_sites(world, make_policy(name), name, [1], site_rules(world))
+    assert ("privileges" in str(caught.value)) == (name == "oracle")

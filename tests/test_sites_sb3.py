@@ -8,6 +8,7 @@ from edge_agents import SB3VecEnv
 from sb3_contrib import MaskablePPO
 
 from edge_gym.envs.sites import SitesVectorEnv
+from edge_gym.errors import EdgeGymInputError
 
 SMALL = {"scenario": "churn", "n_nodes": 4, "n_sites": 3, "n_requests": 20, "slot_s": 0.3}
 
@@ -29,6 +30,14 @@ def test_the_adapter_agrees_with_the_vector_environment():
             ends += 1
             assert infos[row]["terminal_observation"].tobytes() == info["final_obs"][row].tobytes()
     assert ends >= 6
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("reward", "foo"), ("slot_s", 1.0), ("heartbeat_s", 1.0), ("view", "own")]
+)
+def test_what_sites_alone_have_needs_sites(field, value):
+    with pytest.raises(EdgeGymInputError, match=f"{field} = {value!r}: must be left out, or by_site=True given"):
+        SB3VecEnv(2, **{field: value})
 
 
 def test_maskable_ppo_trains_one_network_for_all_sites():

@@ -160,9 +160,9 @@ def test_a_run_is_only_resumed_with_the_same_deciders(tmp_path):
         ("heartbeat_s: 2.0", "heart_s: 2.0", "did you mean 'heartbeat_s'"),
         ("view: central", "view: centre", "did you mean 'central'"),
         ("by_site: {view: central}", "by_site: true", "cells[0].worlds[0].by_site = True: must be a mapping"),
-        ("policies: [jsq", "policies: [oracle", "a policy of routing without privileges"),
+        ("policies: [jsq", "policies: [oracle", "a policy without privileges where the sites"),
         ("policies: [jsq", "policies: [clairvoyant", "there are no bounds"),
-        ("policies: [jsq", "policies: [e3_rules", "a policy of routing without privileges"),
+        ("policies: [jsq", "policies: [e3_rules", "a policy that decides routing itself where the sites"),
     ],
 )
 def test_errors_say_field_value_and_what_is_allowed(old, new, words, capsys, tmp_path):

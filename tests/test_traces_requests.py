@@ -104,6 +104,15 @@ def test_bad_burstgpt(read, text, words):
     assert words in str(caught.value) and len(str(caught.value)) < 1000
 
 
+@pytest.mark.parametrize("text", ["# A page\n\nof words\n", "timestamp,id\n1,2\n"], ids=["page", "other"])
+def test_a_file_of_no_known_format_is_told_all_of_them(read, text):
+    with pytest.raises(EdgeGymInputError) as caught:
+        read(text)
+    for header in ("TIMESTAMP,ContextTokens,GeneratedTokens (azure)", "Timestamp,Request tokens,Response tokens",
+                   "JSON lines with timestamp,input_length,output_length (mooncake)", "docs/data.md"):  # fmt: skip
+        assert header in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

@@ -10,7 +10,9 @@ from gymnasium.spaces import Box
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvStepReturn
 
 from edge_gym.envs.sites import SitesVectorEnv
+from edge_gym.envs.sites_batch import SETTINGS
 from edge_gym.envs.vector import EdgeVectorEnv
+from edge_gym.errors import EdgeGymInputError
 from edge_gym.kernel.step import STEP
 from edge_gym.kernel.tables import OUTCOME
 
@@ -35,9 +37,15 @@ class SB3VecEnv(VecEnv):
 
     Attributes:
         env: The native vector environment.
+
+    Raises:
+        EdgeGymInputError: An argument is not valid.
     """
 
     def __init__(self, num_envs: int, *, flatten: bool = False, by_site: bool = False, **arguments: Any) -> None:
+        for name in () if by_site else SETTINGS:
+            if name in arguments:
+                raise EdgeGymInputError(name, arguments[name], "left out, or by_site=True given with it", "SB3VecEnv")
         make = SitesVectorEnv if by_site else EdgeVectorEnv
         self.env: EdgeVectorEnv = make(num_envs, autoreset_mode="same_step", **arguments)
         space = self.env.task.observation_space(self.env.world.n_nodes)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_gym.errors import EdgeGymInputError, printable
+from edge_gym.errors import MISSING, EdgeGymInputError, printable
 from edge_gym.evaluation.deciders import Deciders, as_deciders
 from edge_gym.evaluation.execution import MAX_WORKERS, SHARD_TIMEOUT_S, Execution
 from edge_gym.evaluation.shards import MAX_EPISODES
@@ -38,6 +39,7 @@ def bench(options: argparse.Namespace) -> int:
     from edge_gym.cli.llm import environment
     from edge_gym.evaluation.evaluate import evaluate
 
+    _check_folder(options)
     if options.suite is not None:
         from edge_gym.cli.suite import bench_suite
 
@@ -76,6 +78,16 @@ def bench(options: argparse.Namespace) -> int:
             text = f"Seeds of the split '{split.name}' ({split.first} ... {split.last}) are for {split.use}."
             console.print(text, markup=False)
     return 0
+
+
+def _check_folder(options: argparse.Namespace) -> None:
+    """What is said about an older run must make sense before it is looked for."""
+    if options.resume and options.overwrite:
+        allowed = "given alone: --resume goes on with the older run, --overwrite replaces it"
+        raise EdgeGymInputError("--resume or --overwrite", MISSING, allowed)
+    if options.out is None and (options.resume or options.overwrite):
+        flag = "--resume" if options.resume else "--overwrite"
+        raise EdgeGymInputError("--out", MISSING, f"given with {flag}: the folder of the older run")
 
 
 def deciders(options: argparse.Namespace) -> Deciders | None:
@@ -127,8 +139,14 @@ def show(options: argparse.Namespace, results: Results) -> None:
     for comparison in results.comparisons():
         for line in lines(comparison):
             console.print(printable(line), markup=False)
-    for line in asked(rows):
+    answers = list(asked(rows))
+    for line in answers:
         console.print(line, markup=False, soft_wrap=True)
+    if options.llm not in (None, "off") and not answers and not results.failures:
+        print(
+            f"edge-gym: --llm {printable(options.llm)} changed nothing: none of the policies asks a language model",
+            file=sys.stderr,
+        )
     if options.out is not None:
         console.print(f"Results are in {printable(options.out, 300)}", markup=False, soft_wrap=True)
 
@@ -158,8 +176,12 @@ def scenarios(options: argparse.Namespace) -> list[Scenario]:
 def with_trace(scenario: Scenario, path: str) -> Scenario:
     """The scenario with arrivals and lengths from a trace file, for its language models.
 
-    A trace of prompts and answers says nothing about images, so the other models ask for nothing.
+    A trace of prompts and answers says nothing about images, so the other models ask for nothing. AI agents would:
+    their worlds are refused.
     """
+    if scenario.roles:
+        allowed = "left out with AI agents: a trace goes with worlds of requests alone, such as those of routing"
+        raise EdgeGymInputError("--trace", path, allowed, f"{scenario.task}/{scenario.name}")
     workloads = tuple(w for w in scenario.workloads if scenario.model(w.model).kind == "llm")
     if not workloads:
         raise EdgeGymInputError("--trace", path, "used with a scenario that has a language model", scenario.name)

@@ -47,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments, debug)
     except _Terminated:
-        return _fail("stopped; what was finished is kept, go on with --resume", TERMINATED)
+        return _fail(_stopped(arguments), TERMINATED)
     except KeyboardInterrupt:
-        return _fail("stopped; what was finished is kept, go on with --resume", INTERRUPTED)
+        return _fail(_stopped(arguments), INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone; point stdout at nothing, or Python complains when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,6 +80,13 @@ class _Terminated(BaseException):
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one does not ask
     raise _Terminated
+
+
+def _stopped(arguments: list[str]) -> str:
+    keeps = arguments[:1] in (["bench"], ["train"])
+    if keeps and any(word == "--out" or word.startswith("--out=") for word in arguments):
+        return "stopped; what was finished is kept, go on with --resume"
+    return "stopped"
 
 
 def _fail(message: str, code: int) -> int:
@@ -157,7 +164,7 @@ def _bench_parser(subs: Any) -> Parser:
     add("--batch-size", default="64", metavar="N", help="worlds at the same time in a process; fewer save memory")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change the scenario, as in --set load=0.9")
     add("--by-site", metavar="FIELD=VALUE[,...]", help="the sites decide, as in slot_s=0.1,heartbeat_s=4,view=own")
-    add("--trace", metavar="FILE", help="requests from a trace file; see docs/data.md")
+    add("--trace", metavar="FILE", help="requests from a trace file, in worlds without AI agents; see docs/data.md")
     add("--quiet", action="store_true", help="no progress bar")
     llm = parser.add_argument_group("policies that ask a language model", "an endpoint is set in the environment")
     llm.add_argument("--llm", metavar="MODE", help="off (default), live, record or replay")
@@ -203,7 +210,8 @@ def _train_parser(subs: Any) -> Parser:
     add = parser.add_argument
     add("--task", default="routing", help="default: routing")
     add("--scenario", metavar="NAMES", help="presets or files, with commas between them (default: the task's own)")
-    add("--algo", default="ppo", metavar="NAME", help="default: ppo; docs/training.md says what there is")
+    algorithms = "ppo (default), recurrent_ppo, dqn, maskable_ppo, imitation, hindsight, placement_hindsight, evolution"
+    add("--algo", default="ppo", metavar="NAME", help=f"{algorithms}; see docs/training.md")
     add("--network", metavar="KIND", help="deepsets, attention, graph, recurrent or mlp (default: the algorithm's)")
     add("--hidden", default="64", metavar="N", help="width of the network (default 64)")
     add("--seed", default="0", metavar="N", help="of everything that is drawn (default 0)")
@@ -243,7 +251,8 @@ def _list_parser(subs: Any) -> Parser:
 
 def _show_parser(subs: Any) -> Parser:
     parser = subs.add_parser("show", help="print a scenario or a suite in full, to save, edit and use as a file")
-    parser.add_argument("scenario", metavar="SCENARIO")
+    what = "a preset or a file, or the name of a suite (see 'edge-gym list')"
+    parser.add_argument("scenario", metavar="SCENARIO", help=what)
     parser.add_argument("--task", default="routing", help="default: routing")
     parser.add_argument("--format", default="yaml", help="yaml (default) or json")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field")
@@ -274,7 +283,12 @@ def _prompt_parser(subs: Any) -> Parser:
 
 
 def _data_parser(subs: Any) -> Parser:
-    parser = subs.add_parser("data", help="say what a data file is, or convert it; see docs/data.md")
+    usage = (
+        "edge-gym data inspect FILE [--sites FILE] [--json]\n"
+        "       edge-gym data convert pings SERVERS PINGS --out FILE\n"
+        "       edge-gym data convert eua SITES USERS --out FILE"
+    )
+    parser = subs.add_parser("data", help="say what a data file is, or convert it; see docs/data.md", usage=usage)
     parser.add_argument("action", metavar="ACTION", help="inspect, or convert to a network (pings or eua)")
     parser.add_argument("words", nargs="+", metavar="FILE", help="or: pings SERVERS PINGS; eua SITES USERS")
     parser.add_argument("--out", metavar="FILE", help="write the converted file there; it must be new")

@@ -11,15 +11,25 @@ from edge_gym.envs.agent_sites_batch import AgentSitesBatch
 from edge_gym.envs.agent_slots_batch import AgentSlotsBatch
 from edge_gym.envs.by_site import BySite
 from edge_gym.envs.common import check_choice
-from edge_gym.errors import EdgeGymInputError
+from edge_gym.errors import MISSING, EdgeGymInputError, nearest
 from edge_gym.kernel.build import World
 from edge_gym.kernel.observe import N_SUBJECT
 from edge_gym.kernel.site_tables import SITE_RULES
 from edge_gym.kernel.sites import look_at_all, run_sites
 from edge_gym.kernel.tables import NONE, OUTCOME, SECOND, State
+from edge_gym.scenario import Scenario
+from edge_gym.scenario.overrides import flat_names
 from edge_gym.tasks.task import Task
 
 SITE_TASKS = ("routing", "placement", "migration")
+SETTINGS = ("slot_s", "heartbeat_s", "reward", "view")  # how the sites decide
+ARGUMENTS = (
+    *SETTINGS,
+    "task",
+    "scenario",
+    "illegal",
+    "render_mode",
+)  # of the environments, beside the scenario's fields
 LONGEST_S = 3600.0
 _REFUSED_S = 1.0  # how long a refused request may be on its way, when the tables are sized
 
@@ -110,9 +120,20 @@ def check_slot(slot_s: Any) -> float:
 
 
 def split_settings(arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arguments that say how the sites decide, and the fields of the scenario."""
-    names = ("slot_s", "heartbeat_s", "reward", "view")
-    return {k: v for k, v in arguments.items() if k in names}, {k: v for k, v in arguments.items() if k not in names}
+    """The arguments that say how the sites decide, and the fields of the scenario.
+
+    Raises:
+        EdgeGymInputError: A name is neither, and is like that of an argument.
+    """
+    others = {name: value for name, value in arguments.items() if name not in SETTINGS}
+    fields = flat_names(Scenario)
+    for name in others:
+        hint = "" if name in fields else nearest(name, ARGUMENTS)
+        if hint:  # without one, whoever takes the fields refuses it
+            raise EdgeGymInputError(
+                name, MISSING, "an argument of the environment or a field of the scenario", "", hint
+            )
+    return {name: value for name, value in arguments.items() if name in SETTINGS}, others
 
 
 def make_sites_batch(task: Task, world: World, n_worlds: int, rules: np.ndarray) -> BySite:

@@ -75,8 +75,14 @@ def check_for_sites(policy: Policy, name: str, task: str) -> None:
     Raises:
         EdgeGymInputError: It is privileged, or decides something else.
     """
-    if is_privileged(policy) or task_of(policy, task) != task:
-        raise EdgeGymInputError("policies", name, f"a policy of {task} without privileges where the sites decide")
+    if is_privileged(policy):
+        raise EdgeGymInputError("policies", name, "a policy without privileges where the sites decide")
+    decides = task_of(policy, task)
+    if decides != task:
+        hint = f"it decides {decides}: it controls the world's own router, and there is none"
+        raise EdgeGymInputError(
+            "policies", name, f"a policy that decides {task} itself where the sites decide", "", hint
+        )
 
 
 def _names() -> list[str]:

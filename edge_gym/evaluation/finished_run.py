@@ -44,8 +44,13 @@ class FinishedRun:
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         if not os.path.isdir(self.path):  # unlike Path, false for a name that is too long
-            raise EdgeGymInputError("run", str(path), "the folder of an evaluation (edge-gym bench --out)")
+            raise _no_run(path)
+        if not os.path.lexists(self.path / "manifest.json"):
+            raise _no_run(path, "it has no manifest.json")
         self.manifest = self._manifest()
+        if self.manifest.get("finished") is False and not os.path.lexists(self.path / "episodes.jsonl"):
+            hint = f"go on with the same edge-gym bench ... --out {path} --resume"
+            raise EdgeGymInputError("run", str(path), "finished; it is running or was interrupted", hint=hint)
         self.rows = list(self._rows())
         if not self.rows:
             raise EdgeGymInputError("", MISSING, "an evaluation with episodes", str(self.path / "episodes.jsonl"))
@@ -141,6 +146,10 @@ class FinishedRun:
     def _identity(self) -> dict[str, Any]:
         found = self.manifest.get("identity")
         return found if isinstance(found, dict) else {}
+
+
+def _no_run(path: str | os.PathLike, hint: str = "") -> EdgeGymInputError:
+    return EdgeGymInputError("run", str(path), "the folder of an evaluation (edge-gym bench --out)", hint=hint)
 
 
 def parsed(data: bytes, where: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from edge_gym.bounds import BOUNDS, load_bound
 from edge_gym.envs.common import check_seed, resolve_task
-from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable
+from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable, show
 from edge_gym.evaluation.deciders import Deciders, check_for_sites, check_task
 from edge_gym.evaluation.metrics import METRICS, check_episode, episode_metrics
 from edge_gym.evaluation.rollout import roll_out
@@ -98,7 +98,8 @@ class Shard:
 
     def __str__(self) -> str:
         span = f"seeds {self.seeds[0]}..{self.seeds[-1]}"
-        return f"policy '{printable(self.policy, 80)}' on {self.task}/{self.scenario.name}, {span}"
+        kind = "bound" if self.bound else "policy"
+        return f"{kind} '{printable(self.policy, 80)}' on {self.task}/{self.scenario.name}, {span}"
 
 
 def plan(
@@ -222,8 +223,9 @@ def _bound(shard: Shard, on_end: Callable[[int], None] | None) -> _Found:
     metrics = []
     for seed in shard.seeds:
         found = bound(shard.scenario, seed)
-        if not set(found) <= set(METRICS):
-            raise EdgeGymError(f"bound '{shard.policy}' returned {sorted(found)}: must be metrics")
+        unknown = sorted(set(map(str, found)) - set(METRICS))
+        if unknown:
+            raise EdgeGymError(f"it returned {show(unknown)}: must be metrics, any of {', '.join(METRICS)}")
         metrics.append({**dict.fromkeys(METRICS), **found})
         if on_end is not None:
             on_end(1)

@@ -41,7 +41,7 @@ def roll_out_sites(
 
     Args:
         world: The scenario made ready to run.
-        policy: Who decides; one that routes requests, without privileges.
+        policy: Who decides; one that decides the task itself, without privileges.
         name: Its name, for its seed.
         seeds: One for each episode.
         rules: How the sites decide (`edge_gym.envs.sites_batch.site_rules`).

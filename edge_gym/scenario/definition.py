@@ -113,7 +113,9 @@ def _find(name: str, own: tuple, shipped: Mapping[str, Any], what: str) -> Any:
         return shipped[name]
     known = {entry.name: entry for entry in own}
     if name not in known:
-        raise EdgeGymInputError(what, name, f"a known {what}", "Scenario", nearest(name, (*shipped, *known)))
+        where = f"see edge-gym list {what.partition(' ')[0]}s"
+        hint = "; ".join(filter(None, (nearest(name, (*shipped, *known)), where)))
+        raise EdgeGymInputError(what, name, f"a known {what}", "Scenario", hint)
     return known[name]
 
 

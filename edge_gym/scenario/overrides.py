@@ -47,19 +47,23 @@ def apply_overrides(scenario: Scenario, flat: dict[str, Any]) -> Scenario:
     changes: dict[str, dict[str, Any]] = {"": {}}
     for name, value in flat.items():
         if name not in names:
-            known = "a field of the scenario or of one part of it"
             # The value is not echoed: it may be a secret that does not belong here.
-            raise EdgeGymInputError(name, MISSING, known, "with_overrides", _hint(name, names))
+            raise EdgeGymInputError(name, MISSING, *_known(name, names))
         part, field = names[name]
         changes.setdefault(part, {})[field] = value
     _keep_one_rate(changes.get("arrivals", {}))
     whole = changes.pop("")
+    for part, value in whole.items():
+        _check_whole(part, value, type_hints(type(scenario))[part])
     for part, values in changes.items():
-        base = whole.get(part, getattr(scenario, part))
-        if not dataclasses.is_dataclass(base):
-            raise EdgeGymInputError(part, base, f"a {type(getattr(scenario, part)).__name__}", "with_overrides")
-        whole[part] = dataclasses.replace(base, **values)
+        whole[part] = dataclasses.replace(whole.get(part, getattr(scenario, part)), **values)
     return dataclasses.replace(scenario, **whole)
+
+
+def _check_whole(part: str, value: Any, cls: Any) -> None:
+    if dataclasses.is_dataclass(cls) and not isinstance(value, cls):
+        hint = f"set a field of it by {part}.FIELD=VALUE, as in {part}.{dataclasses.fields(cls)[0].name}"
+        raise EdgeGymInputError(part, value, f"a {cls.__name__}", "with_overrides", hint)
 
 
 def _keep_one_rate(arrivals: dict[str, Any]) -> None:
@@ -68,6 +72,13 @@ def _keep_one_rate(arrivals: dict[str, Any]) -> None:
             arrivals.setdefault(other, None)
 
 
-def _hint(name: str, names: dict[str, tuple[str, str]]) -> str:
+def _known(name: str, names: dict[str, tuple[str, str]]) -> tuple[str, str, str]:
+    """What is allowed instead of a name, where, and a hint."""
+    part, _, wanted = name.partition(".")
+    own = [known.removeprefix(f"{part}.") for known in names if known.startswith(f"{part}.")]
+    if wanted and own:
+        allowed = f"one of {', '.join(f'{part}.{field}' for field in own)}"
+        return allowed, "with_overrides", nearest(wanted, own).replace("'", f"'{part}.", 1)
     same = sorted(n for n, (part, field) in names.items() if part and field == name and "." not in n)
-    return f"say {' or '.join(same)}" if same else nearest(name, names)
+    hint = f"say {' or '.join(same)}" if same else nearest(name, names)
+    return "a field of the scenario or of one part of it", "with_overrides", hint

@@ -18,15 +18,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_gym.errors import MISSING
+from edge_gym.errors import MISSING, EdgeGymInputError
 from edge_gym.files import file_sha256
-from edge_gym.traces import azure, burstgpt
+from edge_gym.traces import azure, burstgpt, mooncake
 from edge_gym.traces.cells import MAX_SECONDS
-from edge_gym.traces.mooncake import mooncake_rows
 from edge_gym.traces.text import Lines, Table, open_lines
 
 MAX_ROWS = 50_000_000  # 800 MB
-CSV_FORMATS = {  # name -> (columns, no others, reader); the first is meant when a header fits none
+CSV_FORMATS = {  # name -> (columns, no others, reader); the first is meant when a header fits both alike
     "azure": (azure.COLUMNS, azure.ALONE, azure.azure_rows),
     "burstgpt": (burstgpt.COLUMNS, burstgpt.ALONE, burstgpt.burstgpt_rows),
 }
@@ -87,10 +86,16 @@ def read_trace(path: str | os.PathLike) -> Trace:
 def _open_rows(lines: Lines) -> tuple[str, Iterator[tuple[int, int, int]]]:
     """Returns the name of the format and its rows: time, prompt tokens, generated tokens."""
     if lines.peek().lstrip().startswith("{"):
-        return "mooncake", mooncake_rows(lines)
+        return "mooncake", mooncake.mooncake_rows(lines)
     table = Table(lines)
     name = max(CSV_FORMATS, key=lambda known: table.shared(CSV_FORMATS[known][0]))
     columns, alone, rows = CSV_FORMATS[name]
+    if table.header and table.shared(columns) < 2:  # all have a time stamp, so one says nothing
+        known = "; ".join(f"{','.join(columns)} ({name})" for name, (columns, _, _) in CSV_FORMATS.items())
+        allowed = f"one of: {known}; or JSON lines with {','.join(mooncake.MEMBERS)} (mooncake)"
+        raise EdgeGymInputError(
+            "header", ",".join(table.header), allowed, f"{lines.name}:1", "the separator is a comma; see docs/data.md"
+        )
     return name, rows(table.select(columns, alone=alone))
 
 

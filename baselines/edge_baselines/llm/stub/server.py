@@ -127,8 +127,9 @@ def play_named(name: str) -> Play:
         return PLAYS[name]()
     if name in FAULTS:
         return fault(name)
-    names = [*PLAYS, *FAULTS]
-    raise EdgeGymInputError("play", name, f"one of {', '.join(PLAYS)}, or a fault", hint=nearest(name, names))
+    some = f"faults: {', '.join(list(FAULTS)[:10])}, ... {len(FAULTS)} in edge_baselines.llm.stub.faults.FAULTS"
+    hint = "; ".join(filter(None, (nearest(name, [*PLAYS, *FAULTS]), some)))
+    raise EdgeGymInputError("play", name, f"one of {', '.join(PLAYS)}, or a fault", hint=hint)
 
 
 def serve(name: str, port: int) -> None:

@@ -95,6 +95,7 @@ def test_trace(capsys, tmp_path):
     (scenario,) = json.loads((tmp_path / "run" / "manifest.json").read_text())["scenarios"]
     assert scenario["arrivals"]["kind"] == "trace" and scenario["arrivals"]["load"] == 0.3
     assert [workload["model"] for workload in scenario["workloads"]] == ["llama3.1-8b"]
+    assert scenario["name"] == "stationary-sample_azure_trace"
 
 
 @pytest.mark.parametrize(

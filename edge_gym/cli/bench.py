@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def bench(options: argparse.Namespace) -> int:
     from edge_gym.cli.llm import environment
     from edge_gym.evaluation.evaluate import evaluate
 
-    _check_folder(options)
+    check_folder(options)
     if options.suite is not None:
         from edge_gym.cli.suite import bench_suite
 
@@ -80,7 +81,7 @@ def bench(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_folder(options: argparse.Namespace) -> None:
+def check_folder(options: argparse.Namespace) -> None:
     """What is said about an older run must make sense before it is looked for."""
     if options.resume and options.overwrite:
         allowed = "given alone: --resume goes on with the older run, --overwrite replaces it"
@@ -177,7 +178,7 @@ def with_trace(scenario: Scenario, path: str) -> Scenario:
     """The scenario with arrivals and lengths from a trace file, for its language models.
 
     A trace of prompts and answers says nothing about images, so the other models ask for nothing. AI agents would:
-    their worlds are refused.
+    their worlds are refused. Results name the trace behind the scenario.
     """
     if scenario.roles:
         allowed = "left out with AI agents: a trace goes with worlds of requests alone, such as those of routing"
@@ -185,7 +186,9 @@ def with_trace(scenario: Scenario, path: str) -> Scenario:
     workloads = tuple(w for w in scenario.workloads if scenario.model(w.model).kind == "llm")
     if not workloads:
         raise EdgeGymInputError("--trace", path, "used with a scenario that has a language model", scenario.name)
-    return scenario.with_overrides(workloads=workloads, arrivals_kind="trace", trace_path=str(Path(path)))
+    name = f"{scenario.name}-{re.sub(r'[^A-Za-z0-9_-]+', '-', Path(path.rpartition(':')[2]).stem)}"[:60]
+    changes = {"workloads": workloads, "arrivals_kind": "trace", "trace_path": str(Path(path))}
+    return replace(scenario, name=name).with_overrides(**changes)
 
 
 def parse_settings(settings: Sequence[str], flag: str = "--set") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
-from edge_gym.cli.bench import given, names, parse_settings, whole_number
+from edge_gym.cli.bench import check_folder, given, names, parse_settings, whole_number
 from edge_gym.errors import EdgeGymInputError, install_extra, printable
 from edge_gym.evaluation.splits import TEST
 from edge_gym.scenario.presets import resolve
@@ -30,6 +30,7 @@ def train(options: argparse.Namespace) -> int:
     Raises:
         EdgeGymInputError: An argument is not valid.
     """
+    check_folder(options)
     plan = _plan(options)
     try:  # by name, since the environments do not depend on the learners
         training = import_module("edge_agents.train")

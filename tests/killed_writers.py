@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+LATER = 10**6  # versions of a child are newer than those of all before it
 SIZE = 4000  # numbers in a file, so that writing takes a while
 
 
@@ -181,7 +182,7 @@ def main(kind: str, kills: int, folder: Path) -> None:
         child = os.fork()
         if child == 0:
             for k in range(10**9):
-                writer.write(folder, k + turn)
+                writer.write(folder, k + turn * LATER)
                 if k == 0:
                     os.write(done, b".")
         if turn % 2:

@@ -144,6 +144,7 @@ def test_ben_02_no_controller_beats_the_oracle_nor_the_bound(scenario):
 # --- BEN-09
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize("path", LEDGERS, ids=lambda path: path.stem)
 def test_ben_09_everybody_was_tuned_with_the_same_budget_on_tune_seeds(path, monkeypatch):
     """The ledger beside the settings: one command, so one budget; published spaces; what the defaults do as well."""

@@ -29,8 +29,6 @@ def installed(tmp_path_factory) -> Path:
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         elif (ROOT / name).exists():
             shutil.copy(ROOT / name, copy)
-    if not (copy / "edge_gym").is_dir():
-        pytest.skip("there are no sources here: an installed wheel is being tested")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     offline = ["--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*pip, "wheel", *offline, "--wheel-dir", str(scratch), str(copy)], check=True, timeout=120)

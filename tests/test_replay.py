@@ -205,6 +205,7 @@ def test_replay_not_a_folder(capsys, tmp_path):
 
 
 def test_replay_a_language_model_from_its_transcript_alone(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("openai")
     monkeypatch.chdir(tmp_path)
     bench = ["bench", "--scenario", "semantic", "--policies", "e3_llm", "--episodes", "2", "--workers", "1", "--quiet",
              "--set", "n_requests=800", "--llm-thinking", "0.5,0.001", "--allow-unpriced",

@@ -89,6 +89,7 @@ def test_the_page_needs_nothing_else(run_folder):
 
 
 def test_the_drawings_are_well_formed_and_follow_the_theme(run_folder):
+    pytest.importorskip("matplotlib")
     report = make_report(read_run(run_folder))
     figures = [one for part in (*report.overalls, *report.regimes) for one in part.figures]
     assert {"overall-ratio", "overall-profile", "time-and-quality", "regime-1-paired", "regime-2-quantiles"} <= {
@@ -283,6 +284,7 @@ def drift_folder(tmp_path_factory):
 
 
 def test_episodes_are_played_again(drift_folder, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
     out = tmp_path / "page.html"
     assert main(["report", str(drift_folder), "--recordings", "2", "--out", str(out)]) == 0
     first = out.read_bytes()

@@ -53,6 +53,7 @@ def unpicklers(source, where=""):
     return found
 
 
+@pytest.mark.sources
 def test_SEC_03_nobody_unpickles_what_others_wrote():
     found = {}
     for path in [*SOURCES, *SCRIPTS]:
@@ -93,6 +94,7 @@ def test_SEC_03_the_linter_refuses_a_planted_one(planted, rule):
     assert done.returncode == 1 and rule in {entry["code"] for entry in json.loads(done.stdout)}
 
 
+@pytest.mark.sources
 def test_SEC_03_exceptions_from_the_lint_are_few_and_known():
     """A waiver is a line that somebody has to defend."""
     waived = {}
@@ -106,6 +108,7 @@ def test_SEC_03_exceptions_from_the_lint_are_few_and_known():
 # ---- SEC-10: data that were changed are not taken for what they were
 
 
+@pytest.mark.sources
 def test_SEC_10_a_flipped_bit_of_a_trace_is_another_world(tmp_path):
     """The fingerprint of a scenario holds the hash of every file it names, and results are bound to it."""
     path = tmp_path / "t.csv"

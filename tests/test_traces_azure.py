@@ -142,6 +142,7 @@ def test_bad_43_memory_is_bounded_by_the_rows(tmp_path):
     assert peak < 100_000 * 80  # bytes a row, copies for sorting included
 
 
+@pytest.mark.sources
 def test_the_shipped_sample_is_what_its_script_makes():
     root = Path(__file__).parent.parent
     spec = importlib.util.spec_from_file_location("make_sample_trace", root / "scripts" / "make_sample_trace.py")

@@ -129,7 +129,7 @@ def test_ben_02_no_controller_beats_the_oracle_nor_the_bound(scenario):
 
     A learned controller, which looks further than one step, does beat the oracle in two of these (docs/bounds.md).
     """
-    rows = evaluate((*FAIR, "oracle", "clairvoyant"), "routing", scenario, range(900, 906), n_requests=200).rows
+    rows = evaluate((*FAIR, "oracle", "clairvoyant"), "routing", scenario, range(900, 905), n_requests=120).rows
     by_name = {name: np.array([row["latency_mean_s"] for row in rows if row["policy"] == name]) for name in
                (*FAIR, "oracle", "clairvoyant")}  # fmt: skip
     marks = {row["policy"] for row in rows if row["privileged"] or row["bound"]}

@@ -23,13 +23,8 @@ from edge_gym.tasks.task import Task
 
 SITE_TASKS = ("routing", "placement", "migration")
 SETTINGS = ("slot_s", "heartbeat_s", "reward", "view")  # how the sites decide
-ARGUMENTS = (
-    *SETTINGS,
-    "task",
-    "scenario",
-    "illegal",
-    "render_mode",
-)  # of the environments, beside the scenario's fields
+# All that is an argument of some environment by sites and no field of the scenario.
+ARGUMENTS = (*SETTINGS, "task", "scenario", "num_envs", "autoreset_mode", "illegal", "render_mode")
 LONGEST_S = 3600.0
 _REFUSED_S = 1.0  # how long a refused request may be on its way, when the tables are sized
 
@@ -128,7 +123,7 @@ def split_settings(arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
     others = {name: value for name, value in arguments.items() if name not in SETTINGS}
     fields = flat_names(Scenario)
     for name in others:
-        hint = "" if name in fields else nearest(name, ARGUMENTS)
+        hint = "" if name in fields or name in ARGUMENTS else nearest(name, ARGUMENTS)
         if hint:  # without one, whoever takes the fields refuses it
             raise EdgeGymInputError(
                 name, MISSING, "an argument of the environment or a field of the scenario", "", hint

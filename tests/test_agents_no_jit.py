@@ -1,12 +1,7 @@
 """Worlds with AI agents run unchanged with NUMBA_DISABLE_JIT=1 and do the same bit for bit."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from without_jit import both_ways
 
 # Prints, for each task, the hash of everything that was seen at each step, and of the placement problems.
 PLAY = """
@@ -40,18 +35,9 @@ print(json.dumps({
 """
 
 
-def _play(*, compiled: bool) -> dict:
-    env = {**os.environ, "NUMBA_DISABLE_JIT": "0" if compiled else "1"}
-    # A RuntimeWarning would be an overflow that the compiled code does not know of.
-    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", PLAY, str(Path(__file__).parent)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
-
-
 @pytest.fixture(scope="module")
 def both() -> tuple[dict, dict]:
-    return _play(compiled=True), _play(compiled=False)
+    return both_ways(PLAY)
 
 
 def test_the_uncompiled_run_is_uncompiled(both):

@@ -1,20 +1,15 @@
 """The compiled parts of the baselines do the same with NUMBA_DISABLE_JIT=1: solvers, bounds, and who looks ahead."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from edge_baselines.placement import SOLVERS
+from without_jit import both_ways
 
 # Prints, for each of them, what it found in a small world or problem.
 PLAY = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 import numba
-from edge_baselines.exact import lagrange, milp
+from edge_baselines.exact import milp
 from edge_baselines.placement import SOLVERS, Limits
 from edge_gym.evaluation.evaluate import evaluate
 from problems import random_problem
@@ -41,17 +36,9 @@ print(json.dumps({
 """
 
 
-def _play(*, compiled: bool) -> dict:
-    env = {**os.environ, "NUMBA_DISABLE_JIT": "0" if compiled else "1"}
-    command = [sys.executable, "-c", PLAY, str(Path(__file__).parent)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=580)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
-
-
 @pytest.fixture(scope="module")
 def both() -> tuple[dict, dict]:
-    return _play(compiled=True), _play(compiled=False)
+    return both_ways(PLAY)
 
 
 def test_one_run_of_the_baselines_is_uncompiled(both):

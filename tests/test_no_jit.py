@@ -1,11 +1,7 @@
 """The kernel runs unchanged with NUMBA_DISABLE_JIT=1 and does the same bit for bit, oracle look-ahead included."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
+from without_jit import both_ways
 
 # Prints, for each world, the hash of everything the agent and the oracle saw at each step.
 PLAY = """
@@ -50,18 +46,9 @@ print(json.dumps({
 """
 
 
-def _play(*, compiled: bool) -> dict:
-    env = {**os.environ, "NUMBA_DISABLE_JIT": "0" if compiled else "1"}
-    # A RuntimeWarning would be an overflow that the compiled code does not know of.
-    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", PLAY]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
-
-
 @pytest.fixture(scope="module")
 def both() -> tuple[dict, dict]:
-    return _play(compiled=True), _play(compiled=False)
+    return both_ways(PLAY)
 
 
 def test_rep_the_uncompiled_run_is_uncompiled(both):

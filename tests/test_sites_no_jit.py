@@ -1,11 +1,7 @@
 """Worlds whose sites decide run unchanged with NUMBA_DISABLE_JIT=1, and do the same bit for bit."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
+from without_jit import both_ways
 
 PLAY = """
 import json
@@ -41,17 +37,9 @@ print(json.dumps({
 """
 
 
-def _play(*, compiled: bool) -> dict:
-    env = {**os.environ, "NUMBA_DISABLE_JIT": "0" if compiled else "1"}
-    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", PLAY]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=580)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
-
-
 @pytest.fixture(scope="module")
 def both() -> tuple[dict, dict]:
-    return _play(compiled=True), _play(compiled=False)
+    return both_ways(PLAY)
 
 
 def test_rep_the_uncompiled_run_of_the_sites_is_uncompiled(both):

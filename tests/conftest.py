@@ -1,6 +1,7 @@
 """What a light or installed edge_gym cannot show is skipped: tests that need an extra, or that read the sources."""
 
 import re
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,3 +45,18 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if not SOURCES and item.get_closest_marker("sources"):
             item.add_marker(pytest.mark.skip("reads the sources: an installed wheel is being tested"))
+
+
+@pytest.fixture(scope="session")
+def run_before(tmp_path_factory):
+    """The folder of a small finished run, which nobody changes."""
+    from refusals import finished_run
+
+    return finished_run(tmp_path_factory.mktemp("before") / "earlier")
+
+
+@pytest.fixture
+def place(run_before, tmp_path):
+    """A folder with a copy of a run of the past, `earlier`."""
+    shutil.copytree(run_before, tmp_path / "earlier")
+    return tmp_path

@@ -3,7 +3,6 @@
 import errno
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -11,25 +10,13 @@ import gymnasium
 import pytest
 from edge_baselines.llm.settings import LlmSettings
 from edge_baselines.placement import Ants
-from refusals import BENCH, finished_run, refused, snapshot
+from refusals import BENCH, refused, snapshot
 
 from edge_gym.cli.main import main
 from edge_gym.errors import EdgeGymInputError
 
 TOY = ("--scenario", "toy2")
 KEY = "sk-0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def run_before(tmp_path_factory):
-    return finished_run(tmp_path_factory.mktemp("before") / "earlier")
-
-
-@pytest.fixture
-def place(run_before, tmp_path):
-    """A folder with a run of the past."""
-    shutil.copytree(run_before, tmp_path / "earlier")
-    return tmp_path
 
 
 # ---- arguments

@@ -6,23 +6,11 @@ import shutil
 import pytest
 from edge_agents import checkpoint
 from edge_agents.spec import NetworkSpec, shapes
-from refusals import BENCH, finished_run, refused, snapshot
+from refusals import BENCH, refused, snapshot
 
 from edge_gym.cli.main import main
 
 TOY = ("--scenario", "toy2")
-
-
-@pytest.fixture(scope="module")
-def run_before(tmp_path_factory):
-    return finished_run(tmp_path_factory.mktemp("before") / "earlier")
-
-
-@pytest.fixture
-def place(run_before, tmp_path):
-    """A folder with a run of the past."""
-    shutil.copytree(run_before, tmp_path / "earlier")
-    return tmp_path
 
 
 def lines(change):

@@ -1,9 +1,7 @@
 """BAD-25 to BAD-45 and SEC-07 to SEC-09: wrong tables and networks on the command line."""
 
-import shutil
-
 import pytest
-from refusals import BENCH, finished_run, refused
+from refusals import BENCH, refused
 
 from edge_gym.cli.main import main
 
@@ -11,18 +9,6 @@ HEAD = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
 ROW = "2023-11-16 18:15:46,100,20\n"
 TRACE = ("--scenario", "stationary", "--trace", "t.csv")
 TOY = ("--scenario", "toy2")
-
-
-@pytest.fixture(scope="module")
-def run_before(tmp_path_factory):
-    return finished_run(tmp_path_factory.mktemp("before") / "earlier")
-
-
-@pytest.fixture
-def place(run_before, tmp_path):
-    """A folder with a run of the past."""
-    shutil.copytree(run_before, tmp_path / "earlier")
-    return tmp_path
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from edge_baselines.llm.transcript import Transcript
-from refusals import BENCH, finished_run, refused, snapshot
+from refusals import BENCH, refused, snapshot
 
 from edge_gym.cli.main import main
 from edge_gym.errors import EdgeGymInputError
@@ -124,17 +124,6 @@ def test_SEC_10_a_flipped_bit_of_a_trace_is_another_world(tmp_path):
 
 
 # ---- SEC-11: paths
-
-
-@pytest.fixture(scope="module")
-def run_before(tmp_path_factory):
-    return finished_run(tmp_path_factory.mktemp("before") / "earlier")
-
-
-@pytest.fixture
-def place(run_before, tmp_path):
-    shutil.copytree(run_before, tmp_path / "earlier")
-    return tmp_path
 
 
 PATHS = [

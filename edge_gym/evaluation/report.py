@@ -64,8 +64,9 @@ AGENTS = "agents.placed"  # a metric of worlds with AI agents
 
 def explanation(rows: Sequence[dict[str, Any]]) -> str:
     """What the columns and marks of the tables of these summary rows mean."""
-    shown = {row["task"]: shown_columns([one for one in rows if one["task"] == row["task"]]) for row in rows}
-    columns = [c for c in COLUMNS if c.means and any(c in its for its in shown.values())]
+    tasks = dict.fromkeys(row["task"] for row in rows)
+    shown = {c for task in tasks for c in shown_columns([row for row in rows if row["task"] == task])}
+    columns = [c for c in COLUMNS if c.means and c in shown]
     text = (
         "Mean latency is from arrival to the last byte, over all requests (one that is not served is charged its "
         "deadline or more), with the 95 % paired bootstrap interval over the seeds; "

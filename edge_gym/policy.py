@@ -202,10 +202,16 @@ def make_policy(name: str) -> Policy:
         raise EdgeGymInputError("policy", name, allowed, hint=str(error)) from error
 
 
-def task_of(policy: Policy, task: str = "routing") -> str:
+def task_of(policy: Policy, task: str = "routing", name: str | None = None, field: str = "policies") -> str:
     """What a policy decides in the worlds of a task: that task if it can, or "metacontrol" for the world's own router.
 
     Who decides a task decides its variants too.
+
+    Args:
+        policy: Who decides.
+        task: Name of the task.
+        name: What errors call the policy: what somebody typed. None: its own name, or that of its class.
+        field: Where that was given, for errors.
 
     Raises:
         EdgeGymInputError: It decides something else, or there is no such task.
@@ -219,7 +225,8 @@ def task_of(policy: Policy, task: str = "routing") -> str:
     if kind == "routing" and "metacontrol" in decides:
         return "metacontrol"
     allowed = f"a policy that decides {task}"
-    raise EdgeGymInputError("policies", getattr(policy, "name", type(policy).__name__), allowed, hint=_decides(decides))
+    shown = name or getattr(policy, "name", type(policy).__name__)
+    raise EdgeGymInputError(field, shown, allowed, hint=_decides(decides))
 
 
 def _decides(tasks: Sequence[str]) -> str:

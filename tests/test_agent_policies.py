@@ -94,11 +94,7 @@ def test_problems_of_a_world_can_be_solved():
         ("migration", "aco", "a policy that decides migration"),
         ("joint", "together:jsq", "three names"),
         ("joint", "together:oracle+greedy+random", "not privileged"),
-        (
-            "joint",
-            "together:greedy+greedy+random",
-            "policy = 'greedy': must be a policy that is not privileged and decides routing",
-        ),
+        ("joint", "together:greedy+greedy+random", "policy = 'greedy': must be a policy that decides routing"),
         ("placement", "aco:seconds=soon", "seconds=NUMBER"),
         ("placement", "aco:evaluations=0", "evaluations"),
     ],

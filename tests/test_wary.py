@@ -59,7 +59,7 @@ def test_memory_pays_where_nodes_fail():
 
 
 def test_wary_of_what_is_wrong():
-    with pytest.raises(EdgeGymInputError, match=r"wary: policy = 'jsq': .*decides migration \(it decides routing\)"):
+    with pytest.raises(EdgeGymInputError, match=r"policy = 'jsq': .*decides migration \(it decides routing\)"):
         Wary("jsq")
 
 

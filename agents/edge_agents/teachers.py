@@ -107,11 +107,7 @@ def check_teacher(name: str, task: str) -> None:
             allowed = f"the name of a policy that decides {task}"
             raise EdgeGymInputError("teacher", name, allowed, hint=f"{ORACLE_COSTS} knows requests alone")
         return
-    policy = make_policy(name)
-    try:
-        decides = task_of(policy, task)
-    except EdgeGymInputError as error:
-        raise EdgeGymInputError("teacher", name, error.allowed, hint=error.hint) from error
+    decides = task_of(make_policy(name), task, name, "teacher")
     if decides != task:
         raise EdgeGymInputError("teacher", name, f"a policy that decides {task}", hint=f"it decides {decides}")
 

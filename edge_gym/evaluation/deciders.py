@@ -77,7 +77,7 @@ def check_for_sites(policy: Policy, name: str, task: str) -> None:
     """
     if is_privileged(policy):
         raise EdgeGymInputError("policies", name, "a policy without privileges where the sites decide")
-    decides = task_of(policy, task)
+    decides = task_of(policy, task, name)
     if decides != task:
         hint = f"it decides {decides}: it controls the world's own router, and there is none"
         raise EdgeGymInputError(

@@ -300,20 +300,13 @@ def _entry(policy: Any, task: str) -> _Entry:
     if not isinstance(name, str) or not name:
         raise EdgeGymInputError("policies", policy, "policies whose name is a string")
     known = (getattr(made, what, None) for what in ("identity", "trained_on", "training"))
-    return _Entry(name, target, given, is_privileged(made), _decides(name, made, task), *known)
+    return _Entry(name, target, given, is_privileged(made), task_of(made, task, name), *known)
 
 
 def _check_for_sites(entry: _Entry, task: str) -> None:
     if entry.decides == "bound":
         raise EdgeGymInputError("policies", entry.name, "a policy: where the sites decide there are no bounds")
     check_for_sites(make_policy(entry.name) if entry.given is None else entry.given, entry.name, task)
-
-
-def _decides(name: str, policy: Policy, task: str) -> str:
-    try:
-        return task_of(policy, task)
-    except EdgeGymInputError as error:
-        raise EdgeGymInputError("policies", name, error.allowed, hint=error.hint) from None
 
 
 def _made(name: str) -> Policy:

@@ -33,11 +33,7 @@ class Together:
             raise EdgeGymInputError("policy", names, "three names, as in e3_fast+greedy+myopic", "together")
         self._policies: list[Policy] = [make_policy(name) for name in parts]
         for policy, name, task in zip(self._policies, parts, PARTS, strict=True):
-            try:
-                fits = not is_privileged(policy) and task_of(policy, task) == task
-            except EdgeGymInputError:  # it names the class, which nobody has typed
-                fits = False
-            if not fits:
+            if is_privileged(policy) or task_of(policy, task, name, "policy") != task:
                 allowed = f"a policy that is not privileged and decides {task}"
                 raise EdgeGymInputError("policy", name, allowed, "together")
 

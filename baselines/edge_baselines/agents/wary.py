@@ -35,10 +35,7 @@ class Wary:
         self.inner: Policy = make_policy(inner)
         if is_privileged(self.inner):
             raise EdgeGymInputError("policy", inner, "a policy that is not privileged", "wary")
-        try:
-            task_of(self.inner, "migration")
-        except EdgeGymInputError as error:  # it names the class, which nobody has typed
-            raise EdgeGymInputError("policy", inner, error.allowed, "wary", error.hint) from None
+        task_of(self.inner, "migration", inner, "policy")
         self.risk_s = risk_s
         self.wants_links = bool(getattr(self.inner, "wants_links", False))
         # What is known of the inner policy holds of this one: seeds it must not be played on, and that it was trained.

@@ -16,6 +16,7 @@ from edge_baselines.latency_list import LatencyList
 from edge_baselines.linucb import LinUcb
 from edge_baselines.residuals import turns
 from edge_baselines.sect import SectStatic, SectWatchdog
+from script_loader import load_script
 
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.evaluation.evaluate import evaluate
@@ -497,13 +498,8 @@ def test_bandits_settings_out_of_range_are_refused_by_name(cls, setting, value):
 
 
 def test_bandits_tuning_gives_every_policy_the_same_budget_and_resumes(tmp_path, monkeypatch, capsys):
-    import importlib.util
-    from pathlib import Path
 
-    path = Path(__file__).parent.parent / "scripts" / "tune_baselines.py"
-    spec = importlib.util.spec_from_file_location("tune_baselines", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script("tune_baselines")
     out, cache = tmp_path / "settings.json", tmp_path / "cache.json"
     command = ["--policies", "sect_ewma,d_ucb", "--scenarios", "toy2", "--draws", "4", "--episodes", "2"]
     assert script.main([*command, "--out", str(out), "--cache", str(cache)]) == 0

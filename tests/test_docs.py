@@ -1,6 +1,5 @@
 """The documentation says what the code does: pages, headings, info keys, columns, and the README's examples."""
 
-import importlib.util
 import json
 import re
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+from script_loader import load_script
 
 from edge_gym.policy import POLICIES
 from edge_gym.scenario.presets import PRESETS
@@ -22,14 +22,7 @@ HEADINGS = [
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def load_script():
-    spec = importlib.util.spec_from_file_location("make_docs", ROOT / "scripts" / "make_docs.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-make_docs = load_script()
+make_docs = load_script("make_docs")
 
 
 def section(page, heading):

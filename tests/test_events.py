@@ -1,6 +1,5 @@
 """Announcements: phrases are complete and distinct, the parser reads standard ones right and survives the rest."""
 
-import importlib.util
 import itertools
 import math
 import re
@@ -11,6 +10,7 @@ import injections as corpus
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from script_loader import load_script
 
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.events import held_out, parser, standard
@@ -29,13 +29,6 @@ RUNS = [(stage, activity) for stage in range(CHATTER) for activity in range(len(
 names = st.sampled_from(NODES) | st.from_regex(r"[a-z]{2,9}[_.-][a-z0-9_.-]{0,40}[0-9]", fullmatch=True)
 seconds = st.floats(0.001, 1e9) | st.floats(1, 600)
 speeds = st.floats(0, 1) | st.sampled_from([0.0, 0.2, 0.5, 1.0])
-
-
-def load_script():
-    spec = importlib.util.spec_from_file_location("score_parser", ROOT / "scripts" / "score_parser.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def count(found, stage, activity):
@@ -259,7 +252,7 @@ def test_talk_about_an_activity_is_chatter(talk):
 
 def test_figures_of_the_page():
     """The table and the examples of docs/events.md are those that the script prints."""
-    script, page = load_script(), (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    script, page = load_script("score_parser"), (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
     assert script.table() in page, "run scripts/score_parser.py"
     for style in STYLES:
         assert script.examples(style) in page, "run scripts/score_parser.py"

@@ -1,12 +1,11 @@
 """REP-05, BEN-14: what every environment shows is what it showed when its version was given."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import golden
 import gymnasium
 import pytest
+from script_loader import load_script
 
 from edge_gym.registration import TABLE
 from edge_gym.scenario.presets import PRESETS
@@ -58,16 +57,8 @@ def test_ben_14_a_version_that_is_not_there_is_refused_with_the_one_that_is(name
         gymnasium.make(other)
 
 
-def load_script():
-    path = Path(__file__).resolve().parent.parent / "scripts" / "make_golden.py"
-    spec = importlib.util.spec_from_file_location("make_golden", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_ben_14_a_changed_trace_is_not_written_without_a_new_version(tmp_path, monkeypatch, capsys):
-    script = load_script()
+    script = load_script("make_golden")
     cases = [golden.Case("routing", "toy2", False)]
     monkeypatch.setattr(golden, "FOLDER", tmp_path)
     monkeypatch.setattr(golden, "every_case", lambda: cases)

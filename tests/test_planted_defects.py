@@ -1,23 +1,16 @@
 """VAL-27: the planted defects fit the sources; `python scripts/planted_defects.py` counts those that tests notice."""
 
 import ast
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+from script_loader import load_script
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def load_script():
-    spec = importlib.util.spec_from_file_location("planted_defects", ROOT / "scripts" / "planted_defects.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-script = load_script()
+script = load_script("planted_defects")
 DEFECTS = script.read_defects()
 
 

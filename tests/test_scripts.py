@@ -1,26 +1,19 @@
 """The scripts that make the tables run, and their tables hold what was asked for."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+from script_loader import load_script
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["--scenarios", "toy2", "--episodes", "2"]
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_ablations(capsys, monkeypatch):
     """Every variant has a row; what is shipped is 1 of itself, and where nothing is said words do not matter."""
     monkeypatch.setenv("COLUMNS", "200")
-    script = load("ablations")
+    script = load_script("ablations")
     assert script.main(SMALL) == 0
     rows = dict(re.findall(r"^│ (.*?) +│ +(.*?) │$", capsys.readouterr().out, re.MULTILINE))
     assert list(rows) == [name for name, _, _ in script.VARIANTS]
@@ -31,7 +24,7 @@ def test_ablations(capsys, monkeypatch):
 
 
 def reproduce(tmp_path, *more):
-    return load("reproduce_e3").main([*SMALL, "--workers", "1", "--out", str(tmp_path / "runs"), *more])
+    return load_script("reproduce_e3").main([*SMALL, "--workers", "1", "--out", str(tmp_path / "runs"), *more])
 
 
 def page_rows(page):
@@ -45,7 +38,7 @@ def test_reproduction_table(tmp_path, capsys):
     assert reproduce(tmp_path, "--bounds", "0", "--page", "-") == 0
     page = capsys.readouterr().out
     rows = page_rows(page)
-    policies = load("reproduce_e3").POLICIES.split(",")
+    policies = load_script("reproduce_e3").POLICIES.split(",")
     assert {row[0].strip("`*") for row in rows} == set(policies) and len(rows) == len(policies)
     means = [float(row[1].split()[0]) for row in rows]
     assert means == sorted(means) and all(mean > 0 for mean in means)
@@ -63,7 +56,7 @@ def test_reproduction_page_and_its_last_sentence(tmp_path):
     assert reproduce(tmp_path, *few) == 0
     rows = page_rows(target.read_text(encoding="utf-8"))
     assert [row[4] for row in rows if row[0] == "`oracle`*"] == ["1.000"] and "[" not in rows[0][1]
-    script = load("reproduce_e3")
+    script = load_script("reproduce_e3")
     for mine, said in ((2.5, "25% above it"), (1.5, "25% below it")):
         text = script.section("x", [made_up("round_robin", 2.0), made_up("e3_rules", mine), made_up("sect_blind", 3.0)])
         assert f"`round_robin`, 2.00 times the oracle. `e3_rules` is {said} and at {mine:.3f}" in text
@@ -86,7 +79,7 @@ def test_reproduction_table_with_bounds(tmp_path, capsys):
 def test_adaptation_table(capsys, monkeypatch):
     """Both changes, and both phases of each."""
     monkeypatch.setenv("COLUMNS", "140")
-    script = load("adaptation")
+    script = load_script("adaptation")
     assert script.main(["--policies", "sect_static,e3_fast", "--episodes", "1"]) == 0
     rows = re.findall(r"^│ (\S+) +│ (\S+) +│(.*)│$", capsys.readouterr().out, re.MULTILINE)
     names = [(policy, phase) for policy, phase, _ in rows]
@@ -96,7 +89,7 @@ def test_adaptation_table(capsys, monkeypatch):
 
 def test_speed_of_decisions(capsys):
     """Every network has a row for both widths, every figure is a time."""
-    script = load("benchmark_decisions")
+    script = load_script("benchmark_decisions")
     assert script.main(["--nodes", "4", "--worlds", "5", "--calls", "10"]) == 0
     rows = page_rows(capsys.readouterr().out)
     assert [row[0].strip("`") for row in rows] == [kind for kind in script.KINDS for _ in range(2)]
@@ -105,7 +98,7 @@ def test_speed_of_decisions(capsys):
 
 def test_placement_gap():
     """Nobody is better than the reference; the median and the largest of one problem are its gap."""
-    script = load("placement_gap")
+    script = load_script("placement_gap")
     rows = script.table("metro-16", ["random", "greedy"], range(500, 501), 0.0)
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     assert [row[0] for row in cells] == ["`random`", "`greedy`"]

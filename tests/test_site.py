@@ -1,6 +1,5 @@
 """The site: links lead somewhere, tutorials run, pictures can be drawn, and what is built fetches nothing."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from script_loader import load_script
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -74,9 +74,7 @@ def test_tutorial_runs(tutorial, tmp_path, monkeypatch):
 
 def test_a_picture_is_drawn(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    spec = importlib.util.spec_from_file_location("make_pictures", ROOT / "scripts" / "make_pictures.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script("make_pictures")
     assert {f"{name}.png" for name in script.PICTURES} <= {path.name for path in (DOCS / "images").iterdir()}
     assert script.main(["networks", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "networks.png").read_bytes().startswith(b"\x89PNG")

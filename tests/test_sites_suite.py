@@ -1,6 +1,5 @@
 """Decided by sites as a cell of a suite: the same rows however they are run, and honest errors before anything runs."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from script_loader import load_script
 
 from edge_gym import policy
 from edge_gym.cli.main import main
@@ -223,10 +223,7 @@ def test_also_takes_no_oracle_where_sites_decide(tmp_path):
 
 
 def test_the_script_makes_its_table(capsys, tmp_path):
-    path = Path(__file__).resolve().parent.parent / "scripts" / "price_of_decentralisation.py"
-    spec = importlib.util.spec_from_file_location("price", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script("price_of_decentralisation")
     assert bench(capsys, written(tmp_path), "--out", tmp_path / "run", "--episodes", "3")[0] == 0
     assert script.main([str(tmp_path / "run")]) == 0
     text = capsys.readouterr().out

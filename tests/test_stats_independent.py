@@ -4,16 +4,15 @@ Agarwal et al. (NeurIPS 2021) for interquartile mean, stratified bootstrap, prob
 profile and optimality gap; Student's paired test and its power by integrating scipy's distributions.
 """
 
-import importlib.util
 import itertools
 import math
 import statistics
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.stats
+from script_loader import load_script
 
 from edge_gym.evaluation import stats
 from edge_gym.evaluation.aggregate import THRESHOLDS, aggregate
@@ -287,9 +286,7 @@ def test_aggregates_need_the_same_everywhere():
 
 def test_a_controller_against_its_copy():
     """BEN-08, in small, on made-up episodes; `python scripts/aa_test.py` does it with controllers that draw."""
-    spec = importlib.util.spec_from_file_location("aa_test", Path(__file__).parent.parent / "scripts" / "aa_test.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script("aa_test")
     costs = shifted(1000, one=1.0, copy=1.0, other=1.05)
     rows = {name: rows_of({name: values}) for name, values in costs.items()}
     same, _ = script.shares([rows["one"], rows["copy"]], 100, 60)

@@ -2,15 +2,14 @@
 
 import contextlib
 import gzip
-import importlib.util
 import time
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from script_loader import load_script
 
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.traces.cells import stamp_ns
@@ -144,10 +143,7 @@ def test_bad_43_memory_is_bounded_by_the_rows(tmp_path):
 
 @pytest.mark.sources
 def test_the_shipped_sample_is_what_its_script_makes():
-    root = Path(__file__).parent.parent
-    spec = importlib.util.spec_from_file_location("make_sample_trace", root / "scripts" / "make_sample_trace.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script("make_sample_trace")
     assert script.TARGET.read_text() == script.sample_text()
 
 

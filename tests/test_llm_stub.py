@@ -2,8 +2,12 @@
 
 import json
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from edge_baselines.llm.client import Client
@@ -119,9 +123,25 @@ def test_strange_requests_do_no_harm(servers):
     server, client = servers
     server.play = rules()
     address = server.base_url.removeprefix("http://").removesuffix("/v1")
-    for raw in (b"", b"no json"):
+    for raw in (b"", b"no json", b"[]", b"[" * 100_000):
         connection = http.client.HTTPConnection(address, timeout=5)
         connection.request("POST", "/v1/chat/completions", raw)
         assert connection.getresponse().status == 400
         connection.close()
     assert client.attempt(body(), 5.0).fault is None
+
+
+def test_whoever_leaves_is_not_spoken_of(capsys):
+    """At any point of the conversation; the connection is broken off, so that writing to it fails."""
+    request = json.dumps(body()).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(request)
+    with StubServer(rules()) as server:
+        before = set(threading.enumerate())
+        for said in (b"", head[:10], head, head + request[:5], head + request):
+            with socket.create_connection(("127.0.0.1", int(server.base_url.split(":")[2].split("/")[0]))) as peer:
+                peer.sendall(said)
+                time.sleep(0.05)  # the server is reading by now
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for thread in set(threading.enumerate()) - before:
+            thread.join(5.0)
+    assert capsys.readouterr().err == ""

@@ -64,7 +64,8 @@ def one_run(paths: list[str], arguments: list[str]) -> dict[str, object]:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     last = (done.stdout.strip() or done.stderr.strip()).rpartition("\n")[2]
     found = {"status": done.returncode, "failed": FAILED.findall(done.stdout), "last": last}
-    return {**found, "seconds": round(time.monotonic() - began, 1)}
+    why = {"output": done.stdout[-20_000:]} if done.returncode else {}
+    return {**found, "seconds": round(time.monotonic() - began, 1), **why}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from edge_gym.envs.common import check_seed
 from edge_gym.errors import MISSING, EdgeGymInputError, nearest, printable
 from edge_gym.evaluation.claimed_folder import MAX_MANIFEST
 from edge_gym.evaluation.provenance import kernel_hash
-from edge_gym.evaluation.results import KEYS
+from edge_gym.evaluation.results import CELL, KEYS
 from edge_gym.evaluation.shards import MAX_EPISODES
 from edge_gym.files import check_regular, read_bytes
 from edge_gym.scenario import Scenario
@@ -119,8 +119,7 @@ class FinishedRun:
 
     def seeds(self, row: dict[str, Any]) -> list[int]:
         """Seeds that the policy of a row played in its scenario, ascending."""
-        same = ("task", "scenario", "policy")
-        return sorted({other["seed"] for other in self.rows if all(other[key] == row[key] for key in same)})
+        return sorted({other["seed"] for other in self.rows if all(other[key] == row[key] for key in CELL)})
 
     def asked(self, policy: str) -> dict[str, Any]:
         """What the manifest says of a policy beside its name, such as how it asked a language model; may be empty."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REFERENCE = "oracle"  # the policy that ratios refer to
 RATIO = "latency_ratio_oracle"
+CELL = ("task", "scenario", "policy")  # what belongs together over the seeds
 KEYS = ("task", "scenario", "scenario_fingerprint", "policy", "privileged", "bound", "seed")
 
 
@@ -123,7 +124,7 @@ class Results:
                 (found[name],) = _means(np.array([[row[name] for row in own]], float))
         for found, entry in zip(metrics, _ratios(policies, by_policy), strict=False):
             found[RATIO] = entry
-        same = ("task", "scenario", "policy", "privileged", "bound")
+        same = (*CELL, "privileged", "bound")
         return [
             {**{key: first[policy][key] for key in same}, "metrics": found}
             for policy, found in zip(policies, metrics, strict=True)

@@ -14,13 +14,12 @@ from edge_gym.errors import EdgeGymInputError
 from edge_gym.evaluation.claimed_folder import ClaimedFolder
 from edge_gym.evaluation.finished_run import MAX_EPISODES_BYTES, MAX_LINE, check_row, is_figure, parsed
 from edge_gym.evaluation.metrics import METRICS
-from edge_gym.evaluation.results import KEYS, Results
+from edge_gym.evaluation.results import CELL, KEYS, Results
 from edge_gym.files import atomic_write, read_bytes
 
 if TYPE_CHECKING:
     from edge_gym.evaluation.shards import Shard
 
-CELL = ("task", "scenario", "policy")
 TIMES = ("first_seed", "episodes", "decisions", "decide_s", "total_s")  # of the timing of a shard
 
 
@@ -62,7 +61,7 @@ class RunFolder(ClaimedFolder):
         """Write what programs read, from all shards; `edge_gym.report` makes pages for people of it."""
         atomic_write(self.path / "episodes.jsonl", to_lines(results.rows))
         cells = dict.fromkeys((one["task"], one["scenario"], one["policy"]) for one in results.timing)
-        keys = ("task", "scenario", "policy", "decision_us")
+        keys = (*CELL, "decision_us")
         times = [dict(zip(keys, (*cell, results.decision_us(*cell)), strict=True)) for cell in cells]
         timing = {"rows": results.timing, "decision_us": times}
         atomic_write(self.path / "timing.json", json.dumps(timing, indent=1) + "\n")

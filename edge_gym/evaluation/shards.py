@@ -17,6 +17,7 @@ from edge_gym.envs.common import check_seed, resolve_task
 from edge_gym.errors import EdgeGymError, EdgeGymInputError, printable, show
 from edge_gym.evaluation.deciders import Deciders, check_for_sites, check_task
 from edge_gym.evaluation.metrics import METRICS, check_episode, episode_metrics
+from edge_gym.evaluation.results import CELL
 from edge_gym.evaluation.rollout import roll_out
 from edge_gym.evaluation.sites import roll_out_sites
 from edge_gym.evaluation.splits import check_unseen
@@ -182,7 +183,7 @@ def run_shard(shard: Shard, on_end: Callable[[int], None] | None = None) -> tupl
     same = shard.same
     rows = [{**same, "seed": seed, **metrics} for seed, metrics in zip(shard.seeds, found.metrics, strict=True)]
     timing = {
-        **{key: same[key] for key in ("task", "scenario", "policy")},
+        **{key: same[key] for key in CELL},
         "first_seed": shard.seeds[0],
         "episodes": len(rows),
         "decisions": found.decisions,

@@ -8,6 +8,7 @@ import io
 import re
 
 from edge_gym.errors import printable
+from edge_gym.evaluation.results import CELL
 from edge_gym.report.content import Report
 from edge_gym.report.tables import Table
 
@@ -54,10 +55,10 @@ def csv_table(report: Report) -> str:
     """Every figure of every leaderboard: a line for each regime, policy and metric, with the ends of its interval."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("task", "scenario", "policy", "privileged", "bound", "metric", "mean", "lo", "hi"))
+    writer.writerow((*CELL, "privileged", "bound", "metric", "mean", "lo", "hi"))
     for part in report.regimes:
         for row in part.regime.rows:
-            who = [_data(row[key]) for key in ("task", "scenario", "policy")] + [row["privileged"], row["bound"]]
+            who = [_data(row[key]) for key in CELL] + [row["privileged"], row["bound"]]
             for metric, entry in row["metrics"].items():
                 figures = ("" if entry[key] is None else repr(entry[key]) for key in ("mean", "lo", "hi"))
                 writer.writerow((*who, metric, *figures))

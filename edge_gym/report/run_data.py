@@ -10,7 +10,7 @@ from typing import Any
 from edge_gym.errors import MISSING, EdgeGymInputError
 from edge_gym.evaluation.finished_run import LARGEST, FinishedRun, is_figure, parsed
 from edge_gym.evaluation.metrics import COUNTER, METRICS
-from edge_gym.evaluation.results import KEYS
+from edge_gym.evaluation.results import CELL, KEYS
 from edge_gym.files import read_bytes
 
 MAX_BYTES = 512 * 2**20  # of the timing
@@ -19,7 +19,6 @@ MAX_REGIMES, MAX_POLICIES, MAX_NAME = 500, 500, 4096
 MAX_COUNTERS = 200  # figures of one episode that the policy counted itself
 TYPES = {"privileged": bool, "bound": bool, "seed": int}  # the other keys of a row are strings
 TIMES = ("decisions", "decide_s")
-CELL = ("task", "scenario", "policy")
 FAILURE = {**dict.fromkeys(CELL, str), "first_seed": int, "episodes": int, "attempts": int, "reason": str}
 
 

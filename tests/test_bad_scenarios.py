@@ -3,9 +3,9 @@
 import gzip
 import os
 import socket
-import time
 
 import pytest
+from processor_time import takes_at_most
 from refusals import BENCH, SCENARIO, finished_run, refused
 
 from edge_gym.cli.main import main
@@ -210,9 +210,8 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 def test_bad_files(data, words, scenario, capsys):
     scenario.write_bytes(data.encode() if isinstance(data, str) else data)
-    began = time.monotonic()
-    assert words in with_scenario(capsys, scenario)
-    assert time.monotonic() - began < 5
+    with takes_at_most(5):
+        assert words in with_scenario(capsys, scenario)
 
 
 @pytest.mark.parametrize(
@@ -251,9 +250,8 @@ def test_what_is_no_file(command, make, words, earlier, capsys):
         }[command]
         if (command, words) == ("inspect", "found a folder"):
             words = "must be"  # a folder may be one of trajectories
-        began = time.monotonic()
-        assert words in refused(capsys, earlier, *arguments)
-        assert time.monotonic() - began < 10
+        with takes_at_most(10):
+            assert words in refused(capsys, earlier, *arguments)
     finally:
         path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
 

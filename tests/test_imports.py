@@ -4,7 +4,6 @@ import ast
 import statistics
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -235,17 +234,12 @@ def test_imports_edge_gym_loads_nothing_heavy_and_compiles_nothing():
 
 
 def test_imports_edge_gym_is_fast():
-    def once() -> float:
-        code = "import time; t = time.perf_counter(); import edge_gym; print(time.perf_counter() - t)"
+    def once() -> float:  # processor time, so that a busy machine does not count
+        code = "import time; t = time.process_time(); import edge_gym; print(time.process_time() - t)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
         return float(done.stdout)
 
-    for _ in range(3):  # 0.5 s on an idle machine; a busy one gets other chances
-        seconds = statistics.median(once() for _ in range(5))
-        if seconds < 1.0:
-            return
-        time.sleep(2.0)
-    raise AssertionError(f"import edge_gym takes {seconds:.2f} s")
+    assert statistics.median(once() for _ in range(5)) < 1.0
 
 
 def test_imports_every_module_can_be_imported_first():

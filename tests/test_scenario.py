@@ -3,9 +3,9 @@
 import dataclasses
 import math
 import pickle
-import time
 
 import pytest
+from processor_time import takes_at_most
 
 from edge_gym.errors import MISSING, EdgeGymInputError, InputErrors, nearest, show
 from edge_gym.fields import type_hints
@@ -258,7 +258,6 @@ def test_bad_35_tables_beyond_any_memory_are_refused_by_name():
 
 
 def test_sec_14_a_hundred_thousand_nodes_are_built_in_seconds():
-    began = time.monotonic()
-    few, many = (World(resolve("stationary", "routing", n_nodes=n)) for n in (1000, 100_000))
-    assert many.capacity_per_s == pytest.approx(100 * few.capacity_per_s, rel=1e-9)
-    assert time.monotonic() - began < 60
+    with takes_at_most(60):
+        few, many = (World(resolve("stationary", "routing", n_nodes=n)) for n in (1000, 100_000))
+        assert many.capacity_per_s == pytest.approx(100 * few.capacity_per_s, rel=1e-9)

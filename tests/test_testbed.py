@@ -85,7 +85,7 @@ def test_what_is_measured_adds_up(pair, stub):
     assert set(moved.seconds) == {"export", "transfer", "load", "prefill", "release", "resume"}
     assert min(moved.seconds.values()) > 0
     steps = sum(seconds for step, seconds in moved.seconds.items() if step != "resume")
-    assert steps <= moved.downtime_s < steps + 1.0
+    assert steps <= moved.downtime_s < steps + 5.0
     framing = moved.wire_bytes - moved.state_bytes - 2**20
     assert 0 < framing < 500
     assert "canary" not in str(stub.headers), "hosts hold no key"
@@ -263,7 +263,7 @@ def test_a_connection_keeps_its_deadline_against_a_trickle():
             stop.set()
             thread.join()
             other.close()
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 20.0  # 50 s without a deadline
 
 
 def test_fit_finds_a_law():
@@ -334,7 +334,7 @@ def test_no_process_is_left_behind(number, code, tmp_path):
         hosts = _wait(lambda: _serving(child.pid))
     finally:
         child.send_signal(number)
-        _, err = child.communicate(timeout=30)
+        _, err = child.communicate(timeout=60)
     assert child.returncode == code and "Traceback" not in err
     assert _wait(lambda: not any(map(_lives, hosts)))
     assert not (tmp_path / "run").exists()
@@ -346,7 +346,7 @@ def _fails_after(answers):
     return lambda request: (good if next(count) < answers else FAULTS["html"])(request)
 
 
-def _wait(condition, seconds=30.0):
+def _wait(condition, seconds=120.0):
     ends = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < ends, "it never came"

@@ -2,13 +2,13 @@
 
 import contextlib
 import gzip
-import time
 import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from processor_time import takes_at_most
 from script_loader import load_script
 
 from edge_gym.errors import EdgeGymInputError
@@ -125,9 +125,8 @@ def test_bad_43_a_million_rows_are_streamed(tmp_path):
         file.write(HEADER)
         for i in range(1_000_000):
             file.write(f"2023-11-16 {i // 3600 % 24:02d}:{i // 60 % 60:02d}:{i % 60:02d}.{i:07d},374,44\n")
-    start = time.perf_counter()
-    trace = read_trace(path)
-    assert time.perf_counter() - start < 10
+    with takes_at_most(10):
+        trace = read_trace(path)
     assert len(trace.time_ns) == 1_000_000 and (np.diff(trace.time_ns) >= 0).all()
 
 

@@ -230,7 +230,7 @@ def test_doctor(capsys):
 
 
 def test_every_policy_is_described(capsys):
-    from edge_gym.cli.names import _policies
+    from edge_gym.cli.list import _policies
 
     texts = dict(_policies())
     assert len(texts) > 60 and {name for name, text in texts.items() if len(text) < 25} == set()

@@ -59,7 +59,7 @@ def test_an_endpoint_that_cannot_be_used_has_its_own_exit_code(monkeypatch, caps
     def unavailable(options):
         raise Unavailable("nobody there")
 
-    monkeypatch.setattr("edge_gym.cli.main._doctor", unavailable)
+    monkeypatch.setattr("edge_gym.cli.doctor.run", unavailable)
     assert _run(["doctor"], debug=False) == UNAVAILABLE == 3
     assert capsys.readouterr().err == "edge-gym: nobody there\n"
 

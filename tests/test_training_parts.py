@@ -23,7 +23,7 @@ from edge_agents.training_folder import TrainingFolder
 from edge_agents.training_plan import ANCHORS, REFERENCES, TrainingPlan
 from edge_agents.worlds import Worlds
 
-from edge_gym.cli.main import _parser
+from edge_gym.cli.arguments import parsers
 from edge_gym.envs.common import resolve_task
 from edge_gym.errors import EdgeGymInputError
 from edge_gym.evaluation.evaluate import evaluate
@@ -259,7 +259,7 @@ def test_algorithms_are_there(name):
 def test_the_page_names_every_flag_and_file():
     """docs/training.md."""
     page = (Path(__file__).parent.parent / "docs" / "training.md").read_text()
-    _, commands = _parser()
+    _, commands = parsers()
     flags = {flag for action in commands["train"]._actions for flag in action.option_strings if flag.startswith("--")}
     said = set(re.findall(r"`(--[a-z-]+)", page))
     assert flags - {"--help", "--debug"} <= said and said <= flags

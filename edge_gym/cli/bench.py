@@ -31,7 +31,7 @@ DIGITS = re.compile(r"[0-9]{1,19}")  # unlike int(), only ASCII
 FEW = 10  # episodes below which the intervals deserve a warning
 
 
-def bench(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run the command; everything is checked before anything is written.
 
     Returns:

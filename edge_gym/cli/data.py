@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ ACTIONS = ("inspect", "convert")
 CONVERSIONS = {"pings": ("SERVERS", "PINGS"), "eua": ("SITES", "USERS")}
 
 
-def data(action: str, words: Sequence[str], out: str | None, sites: str | None, as_json: bool) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run `data inspect FILE` or `data convert KIND FILE FILE --out FILE`.
 
     Returns:
@@ -23,19 +24,20 @@ def data(action: str, words: Sequence[str], out: str | None, sites: str | None, 
     Raises:
         EdgeGymInputError: The arguments or a file are not acceptable.
     """
+    action, words = options.action, options.words
     if action not in ACTIONS:
         raise EdgeGymInputError("ACTION", action, f"one of {', '.join(ACTIONS)}", hint=nearest(action, ACTIONS))
     if action == "convert":
-        _refuse("--sites", sites)
-        _refuse("--json", as_json or None)
-        return _convert(words, out)
-    _refuse("--out", out)
+        _refuse("--sites", options.sites)
+        _refuse("--json", options.json or None)
+        return _convert(words, options.out)
+    _refuse("--out", options.out)
     if len(words) != 1:
         raise EdgeGymInputError("FILE", " ".join(words), "one file or folder", "edge-gym data inspect")
     from edge_gym.traces.describe import describe
 
-    figures = describe(words[0], sites)
-    print(json.dumps(figures, indent=2) if as_json else "\n".join(_lines(figures)))
+    figures = describe(words[0], options.sites)
+    print(json.dumps(figures, indent=2) if options.json else "\n".join(_lines(figures)))
     return 0
 
 

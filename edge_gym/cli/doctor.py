@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import platform
 import re
@@ -32,7 +33,7 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
-def doctor() -> int:
+def run(options: argparse.Namespace) -> int:
     """Print every finding; 1 if something is broken, else 0."""
     broken = False
     for finding in examine():

@@ -20,7 +20,7 @@ LISTENERS = {
 }
 
 
-def prompt(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Print system prompt, situation and tools of one question.
 
     The rules (or ants) decide the questions before it, so with a model that acts otherwise they would differ.

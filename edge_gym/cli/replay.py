@@ -18,7 +18,7 @@ LEAST_S = 0.1  # between two samples
 NOT_PASSED_ON = {"name", "mode", "transcript", "transcripts", "refresh"}
 
 
-def replay(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run the command; nothing is written unless the episode is the one that was evaluated."""
     from edge_gym.evaluation.finished_run import FinishedRun
     from edge_gym.evaluation.replay_data import MAX_CELLS

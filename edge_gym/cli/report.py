@@ -11,7 +11,7 @@ from edge_gym.errors import EdgeGymInputError, nearest, printable
 from edge_gym.files import atomic_write
 
 
-def report(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run the command; nothing is written before the whole report is there."""
     from edge_gym.report.played import MAX_RECORDINGS
     from edge_gym.report.write import FORMATS, NAMES, report_text

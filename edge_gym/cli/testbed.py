@@ -12,7 +12,7 @@ from edge_gym.errors import EdgeGymInputError, nearest
 BOTH = "both"
 
 
-def testbed(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run the command.
 
     Returns:

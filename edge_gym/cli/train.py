@@ -21,7 +21,7 @@ GRACE_S = 6.0  # an update that takes longer is given up: the run goes on from t
 MOST = 10**12
 
 
-def train(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run the command; everything is checked before anything is written.
 
     Returns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge_gym.bounds import BOUNDS, load_bound
 from edge_gym.cli import listing
+from edge_gym.cli.arguments import LISTS
+from edge_gym.errors import EdgeGymInputError, nearest
 from edge_gym.evaluation.suites import load_suite, suite_names
 from edge_gym.plugins import load_plugins, origin
 from edge_gym.policy import POLICIES, is_privileged, policy_names
@@ -19,9 +22,17 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def print_list(what: str | None) -> None:
-    """Print one list, or without a name those of everything that the other commands take."""
+def run(options: argparse.Namespace) -> int:
+    """Print one list, or without a name those of everything that the other commands take.
+
+    Raises:
+        EdgeGymInputError: There is no such list.
+    """
     from rich.console import Console
+
+    what = options.what
+    if what is not None and what not in LISTS:
+        raise EdgeGymInputError("what", what, f"one of {', '.join(LISTS)}", hint=nearest(what, LISTS))
 
     tables: dict[str, Callable[[], Table]] = {
         "tasks": lambda: _table("Tasks", _tasks()),
@@ -42,6 +53,7 @@ def print_list(what: str | None) -> None:
     for plugin, problem in load_plugins().items():
         if problem:
             console.print(f"Plugin {plugin} could not be loaded: {problem}", markup=False)
+    return 0
 
 
 def _table(title: str, rows: Iterator[tuple[str, str]]) -> Table:

@@ -377,21 +377,31 @@ from edge_agents.training_folder import TrainingFolder
 torch.set_num_threads(1)  # nothing may run beside this thread when it forks
 folder, draws, killed, saved = sys.argv[1], random.Random(5), 0, 0
 training.train(tiny_plan(), folder + "-warm")  # what is loaded once need not be loaded again by each child
+state = os.path.join(folder, TrainingFolder.STATE)
+
+def stamp():
+    return os.stat(state).st_mtime_ns if os.path.exists(state) else 0
+
+def kill(saves, delay):
+    for _ in range(saves):
+        before = stamp()
+        while stamp() == before:
+            time.sleep(0.001)
+    time.sleep(delay)
+    os.kill(os.getpid(), signal.SIGKILL)
+
 for k in range(8):
-    delay = draws.uniform(0.0, 0.6) if k < 7 else 1e6
+    when = draws.randrange(4), draws.uniform(0.0, 0.05)  # so many times that the state was saved, and seconds after it
     child = os.fork()
     if child == 0:
-        def kill():
-            time.sleep(delay)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        threading.Thread(target=kill, daemon=True).start()
+        if k < 7:
+            threading.Thread(target=kill, args=when, daemon=True).start()
         training.train(longer_plan(), folder, resume=True, save_every_s=0.0)
         os._exit(0)
     status = os.waitpid(child, 0)[1]
     assert status in (0, signal.SIGKILL), status
     killed += status != 0
-    saved += status != 0 and os.path.exists(os.path.join(folder, TrainingFolder.STATE))
+    saved += status != 0 and stamp() > 0
 print(killed, saved, status)
 """
 

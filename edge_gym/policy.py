@@ -245,7 +245,7 @@ def load_target(name: str, target: Any) -> Any:
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        hint = f"{error}; see the extras in the README"
+        hint = f"{error}; see the extras in docs/use.md"
         raise EdgeGymInputError("policy", name, "a policy whose package is installed", hint=hint) from error
 
 

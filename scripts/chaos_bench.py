@@ -29,7 +29,7 @@ CELLS = (
     ("routing", "{scenario: stationary}, {scenario: drift}", "random, sect_watchdog, thompson, oracle"),
     ("placement", "{scenario: campus-8}", "random, greedy"),
 )
-GO_S = 20.0  # for what was started by a killed run to be gone
+GO_S = 120.0  # for what was started by a killed run to be gone
 # Small shards: the more there are, the more moments in which something could go wrong.
 COMMAND = (
     "from edge_gym.evaluation import shards; shards.SHARD = {size}; from edge_gym.cli.main import main; main({words})"
@@ -113,11 +113,13 @@ def wait_for_orphans(session: int) -> None:
 
 
 def sessions() -> set[int]:
-    """The sessions of all processes."""
+    """The sessions of all processes that run."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            found.add(int(path.read_text().rpartition(")")[2].split()[3]))
+            state, _, _, session = path.read_text().rpartition(")")[2].split()[:4]
+            if state not in "ZX":  # gone, but nobody has asked for its exit status yet
+                found.add(int(session))
         except (OSError, ValueError, IndexError):
             continue
     return found

@@ -107,7 +107,7 @@ def roughness(draw: random.Random, task: str) -> dict[str, Any]:
 def under_fire(draw: random.Random, names, task, world, seeds, rough) -> tuple[list[dict[str, Any]], int]:
     """Rows of two workers that are killed at random moments, and how many were."""
     over, kills = threading.Event(), []
-    pauses = [draw.uniform(0.5, 4.0) for _ in range(MOST_KILLS)]
+    pauses = [draw.uniform(0.1, 4.0) for _ in range(MOST_KILLS)]
 
     def kill() -> None:
         for pause in pauses:

@@ -6,6 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same cases every time, on a machine as busy as it likes.
+settings.register_profile("edge_gym", derandomize=True, deadline=None, database=None)
+settings.load_profile("edge_gym")
 
 SOURCES = (Path(__file__).resolve().parent.parent / "edge_gym").is_dir()
 OF_EXTRAS = "torch|stable_baselines3|sb3_contrib|tensorboard|onnx|openai|httpx2|pydantic|agentscope|matplotlib|PIL"

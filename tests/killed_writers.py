@@ -185,13 +185,13 @@ def main(kind: str, kills: int, folder: Path) -> None:
                 writer.write(folder, k + turn * LATER)
                 if k == 0:
                     os.write(done, b".")
+        os.close(done)  # else a child that failed would be waited for
         if turn % 2:
             os.read(ready, 1)  # every other kill comes when something was written, however slow the machine
         time.sleep(draws.uniform(0.0, 0.05))
         os.kill(child, signal.SIGKILL)
         assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), "the child has ended by itself"
         os.close(ready)
-        os.close(done)
         found += writer.read(folder) is not None
     print(found)
 

@@ -15,6 +15,7 @@ from edge_gym import __version__
 from edge_gym.cli.data import CONVERSIONS
 from edge_gym.cli.main import MAX_LINES, _Terminated, main
 from edge_gym.scenario.io import loads
+from edge_gym.scenario.presets import preset
 
 BENCH = ["bench", "--scenario", "toy2", "--policies", "jsq,random", "--episodes", "3", "--workers", "1", "--quiet"]
 
@@ -213,6 +214,20 @@ def test_list(capsys):
         assert words in out
     for what in ("tasks", "scenarios", "policies", "devices", "models", "services"):
         assert run(capsys, "list", what)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["commute-16", "migration/commute-16"])
+def test_show_finds_a_scenario_of_any_task(name, capsys):
+    code, out, _ = run(capsys, "show", name)
+    assert code == 0 and loads(out, "yaml") == preset("migration/commute-16")
+    code, _, err = run(capsys, "show", "migration/commute-16", "--task", "routing")
+    assert code == 2 and "must be 'routing' (these worlds are for --task migration" in err
+
+
+@pytest.mark.parametrize("changes", [[], ["--set", "n_requests=5"]])
+def test_worlds_that_share_a_name_with_a_preset_only_are_told_apart(changes, capsys):
+    code, out, _ = run(capsys, *BENCH, *changes)
+    assert code == 0 and ("routing/toy2 is not the preset of that name" in out) == bool(changes)
 
 
 @pytest.mark.parametrize("form", ["yaml", "json"])

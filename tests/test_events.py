@@ -157,7 +157,7 @@ def test_lengths_of_time_are_read_as_written(value, manner):
 # --- the parser on phrases
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(st.sampled_from(EVENTS), names, seconds, seconds, speeds)
 def test_what_is_written_is_read(phrase, node, onset, duration, speed):
     check(phrase, node, onset, duration, speed)
@@ -190,7 +190,6 @@ def test_severity_has_three_grades():
     assert [severity(speed) for speed in (1.0, 0.51, 0.5, 0.21, 0.2, 0.0)] == [0, 0, 1, 1, 2, 2]
 
 
-@settings(deadline=None)
 @given(st.sampled_from(phrases("what", "standard")[:-1]), names, st.floats(0, 1e9), st.floats(0, 1e9), speeds)
 def test_structured_phrases_lose_nothing(phrase, node, onset, duration, speed):
     text = render(phrase, node, onset, duration, speed)
@@ -324,7 +323,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.text(max_size=30) | pieces | names, max_size=12).map(" ".join), st.lists(names, max_size=4))
 def test_never_raises(text, nodes):
     reading = read(text, nodes)

@@ -1,6 +1,7 @@
 """The network as it can be: rows LF-01 to LF-16, LF-36 and LF-45 of the fault matrix, over loopback sockets."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import socket
@@ -24,6 +25,7 @@ from llm_toys import TOOLS, advise, ask, body, counted, plan_of
 CLOSED = [("set_risk_gate", {"node": "rtx_4090-7", "level": "closed"}), ("finish", {"reason": "done"})]
 pytest_plugins = ("llm_network",)
 SHORT = 0.25  # s, deadline where it is meant to pass
+PLENTY = 60.0  # s, deadline where an answer is expected: nothing waits for it
 SOON = 10.0  # s, by when it has been noticed on a busy machine; what is waited for takes much longer
 CANARY = "sk-canary-0123456789abcdef"
 
@@ -62,7 +64,7 @@ def test_LF_01_no_such_host(connect, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
     client = connect(base_url="http://localhost:9/v1")
-    assert client.attempt(body(), 5.0).fault == "dns"
+    assert client.attempt(body(), PLENTY).fault == "dns"
 
 
 def test_LF_01_a_name_that_does_not_resolve_in_time(connect, monkeypatch):
@@ -87,7 +89,7 @@ def test_LF_02_connecting_hangs(connect):
             filler.connect_ex(full.getsockname())
             fillers.append(filler)
         client = connect(base_url=f"http://127.0.0.1:{full.getsockname()[1]}/v1", connect_timeout_s=0.1)
-        outcome = client.attempt(body(), 5.0)
+        outcome = client.attempt(body(), PLENTY)
         for filler in fillers:
             filler.close()
     assert outcome.fault == "connect_timeout"
@@ -107,8 +109,7 @@ def test_LF_03_LF_04_silence_and_a_byte_at_a_time(connect, name, stream):
 
 def test_LF_04_headers_that_come_byte_by_byte(connect):
     def serve(listener, stop):
-        connection, _ = listener.accept()
-        with connection:
+        with contextlib.suppress(OSError), listener.accept()[0] as connection:  # whoever asked has gone
             for byte in b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 1000:
                 if stop.wait(0.02):
                     return
@@ -118,6 +119,7 @@ def test_LF_04_headers_that_come_byte_by_byte(connect):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
+        listener.settimeout(30.0)
         thread = threading.Thread(target=serve, args=(listener, stop))
         thread.start()
         outcome = connect(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1").attempt(body(), SHORT)
@@ -247,7 +249,7 @@ def test_LF_12_a_model_that_is_gone(connect, status):
 @pytest.mark.parametrize("name", ["huge", "gzip_bomb"])
 def test_LF_14_a_body_without_end(connect, name):
     stub_faults.FAULTS[name]({})  # made beforehand: packing it takes longer than unpacking a part
-    outcome = connect(fault(name)).attempt(body(), 5.0)
+    outcome = connect(fault(name)).attempt(body(), PLENTY)
     assert outcome.fault == "too_large"
 
 
@@ -255,12 +257,12 @@ def test_LF_15_a_redirect_is_not_followed(connect, server, monkeypatch):
     monkeypatch.setenv(API_KEY, CANARY)
     with StubServer(rules()) as other:
         play = lambda request: Reply(307, {"Location": f"{other.base_url}/chat/completions"})  # noqa: E731
-        outcome = connect(play).attempt(body(), 5.0)
+        outcome = connect(play).attempt(body(), PLENTY)
         assert outcome.fault == "redirect" and other.requests == [] and len(server.requests) == 1
 
 
 def test_LF_16_a_body_cut_short(connect):
-    assert connect(fault("cut_body")).attempt(body(), 5.0).fault == "connection"
+    assert connect(fault("cut_body")).attempt(body(), PLENTY).fault == "connection"
     advisor = advise(connect(fault("stream_cut", rules(), 1), stream=True))
     assert plan_of(ask(advisor)) == CLOSED and counted(advisor)["stream"] == 1
 
@@ -277,7 +279,7 @@ def test_LF_36_a_late_answer_is_never_taken_for_another(connect):
     client = connect(play)
     client._start()
     assert client.attempt(body(text="late"), 0.05).fault == "deadline"
-    outcome = client.attempt(body(), 5.0)
+    outcome = client.attempt(body(), PLENTY)
     assert [name for name, _ in outcome.answer.calls] == ["set_risk_gate", "finish"]
 
 
@@ -309,10 +311,11 @@ def test_LF_36_every_request_has_its_own_connection(connect):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
+        listener.settimeout(30.0)
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
         client = connect(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
-        outcomes = [client.attempt(body(), 2.0) for _ in range(2)]
+        outcomes = [client.attempt(body(), PLENTY) for _ in range(2)]
         thread.join(5.0)
     for connection in accepted:
         connection.close()
@@ -324,28 +327,28 @@ def test_the_event_loop_of_the_caller_does_not_matter(connect):
     client = connect()
 
     async def within():
-        return client.attempt(body(), 5.0)
+        return client.attempt(body(), PLENTY)
 
     assert asyncio.run(within()).fault is None
 
 
 def test_a_closed_client_starts_again(connect):
     client = connect()
-    assert client.attempt(body(), 5.0).fault is None
+    assert client.attempt(body(), PLENTY).fault is None
     thread = client._thread
     assert thread.is_alive()
     client.close()
     client.close()
     assert not thread.is_alive()
-    assert client.attempt(body(), 5.0).fault is None
+    assert client.attempt(body(), PLENTY).fault is None
 
 
 def test_a_forked_process_gets_its_own_thread(connect):
     client = connect()
-    assert client.attempt(body(), 5.0).fault is None
+    assert client.attempt(body(), PLENTY).fault is None
     owner, client._owner = client._owner, 0  # as a forked child finds it
     thread, loop, api = client._thread, client._loop, client._api
-    assert client.attempt(body(), 5.0).fault is None and client._thread is not thread
+    assert client.attempt(body(), PLENTY).fault is None and client._thread is not thread
     client.close()
     client._thread, client._loop, client._api, client._owner = thread, loop, api, owner
 
@@ -354,5 +357,5 @@ def test_a_forked_process_gets_its_own_thread(connect):
 def test_LF_45_the_clock_on_the_wall_does_not_matter(connect, monkeypatch, hours):
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
-    outcome = connect().attempt(body(), 5.0)
-    assert outcome.fault is None and 0 <= outcome.latency_s < 5
+    outcome = connect().attempt(body(), PLENTY)
+    assert outcome.fault is None and 0 <= outcome.latency_s < PLENTY

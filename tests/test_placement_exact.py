@@ -178,7 +178,7 @@ def with_bound():
     return problem, milp.solve_exact(problem, 4.0).bound
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**31 - 1), n_rounds=st.integers(0, 300))
 def test_nothing_that_fits_beats_the_bound(with_bound, seed, n_rounds):
     problem, bound = with_bound

@@ -113,7 +113,7 @@ def test_every_search_improves_on_greedy():
 
 
 @given(st.integers(0, 50), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_repair_makes_anything_fit_and_then_nothing_more(seed, data):
     problem = random_problem(seed, 8, 4, room=data.draw(st.sampled_from([0.4, 1.0, 3.0])))
     home = np.array(data.draw(st.lists(st.integers(-3, 6), min_size=8, max_size=8)), np.int64)

@@ -293,9 +293,7 @@ def test_empty_cells_are_unreachable_when_allowed(matrix):
     assert np.isinf(matrix(MATRIX.replace("0.0180", ""), allow_disconnected=True).delay_s[0, 1])
 
 
-@settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=30), st.floats(0, 1), st.sampled_from(["graphml", "matrix"]))
 def test_fuzz_files(graphml, matrix, noise, where, kind):
     text = (GRAPHML if kind == "graphml" else MATRIX).encode()

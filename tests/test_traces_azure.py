@@ -146,9 +146,7 @@ def test_the_shipped_sample_is_what_its_script_makes():
     assert script.TARGET.read_text() == script.sample_text()
 
 
-@settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=20), st.floats(0, 1), st.booleans())
 def test_fuzz_traces(read, noise, where, zipped):
     data = (HEADER + ROWS).encode()

@@ -98,9 +98,7 @@ def test_a_file_of_no_known_kind_is_one_error_that_lists_what_is_known(capsys, t
     assert all(title in err for title in TITLES.values())
 
 
-@settings(
-    max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=20), st.floats(0, 1), st.sampled_from([name for name in KINDS if "." in name]), st.booleans())
 def test_fuzz_inspect(tmp_path, noise, where, name, zipped):
     """Whatever a file holds, it is described or refused."""

@@ -201,9 +201,7 @@ def test_bad_folders(write, tmp_path):
         read_mobility(tmp_path / "empty")
 
 
-@settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=20), st.floats(0, 1), st.sampled_from([("t.xml", FCD), ("t.xml.gz", FCD), ("t.plt", PLT)]))
 def test_fuzz_mobility(write, noise, where, kind):
     name, text = kind
@@ -248,7 +246,7 @@ def test_a_user_on_the_border_stays_where_it_was():
     assert seen.site.tolist() == [0] and seen.time_s.tolist() == [-5]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(1, 40), st.integers(0, 2)), min_size=1, max_size=30), st.sampled_from([0, 30, 75])
 )

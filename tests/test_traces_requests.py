@@ -140,7 +140,7 @@ def test_bad_mooncake(read, line, words):
 
 
 rows = st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**7), st.integers(1, 10**7)), min_size=1, max_size=20)
-QUIET = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+QUIET = {"suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
 
 @settings(max_examples=60, **QUIET)

@@ -119,7 +119,7 @@ def test_cities_that_nothing_connects_are_unreachable(write):
     assert matrix_text(pings) == "site,A,B,C\nA,0,0.005,\nB,0.005,0,\nC,,,0\n"
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.tuples(st.integers(0, 5), st.integers(0, 5)), st.integers(0, 500), min_size=1))
 def test_missing_pairs_agree_with_networkx(write, rtt):
     pings = {pair: ms for pair, ms in rtt.items() if pair[0] != pair[1]}
@@ -221,9 +221,7 @@ def test_bad_pods(write, change, words):
 # ---- all of them
 
 
-@settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=20),
     st.floats(0, 1),

@@ -176,7 +176,7 @@ def _show_parser(subs: Any) -> Parser:
     parser = subs.add_parser("show", help="print a scenario or a suite in full, to save, edit and use as a file")
     what = "a preset or a file, or the name of a suite (see 'edge-gym list')"
     parser.add_argument("scenario", metavar="SCENARIO", help=what)
-    parser.add_argument("--task", default="routing", help="default: routing")
+    parser.add_argument("--task", help="refuse a scenario of another task (default: any)")
     parser.add_argument("--format", default="yaml", help="yaml (default) or json")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field")
     return parser

@@ -132,11 +132,14 @@ def show(options: argparse.Namespace, results: Results) -> None:
     """Print the tables, what they say, and where everything is."""
     from edge_gym.cli.llm import asked
     from edge_gym.evaluation.compare import lines
-    from edge_gym.evaluation.report import print_leaderboard
+    from edge_gym.evaluation.report import print_leaderboard, warning
 
     console, rows = wide_console(), results.table_rows()
     if rows:
         print_leaderboard(console, rows)
+    for world in dict.fromkeys((row["task"], row["scenario"], row["scenario_fingerprint"]) for row in results.rows):
+        if text := warning(*world):
+            console.print(printable(text), markup=False)
     for comparison in results.comparisons():
         for line in lines(comparison):
             console.print(printable(line), markup=False)

@@ -158,14 +158,16 @@ def _cache() -> Finding:
     from edge_gym.kernel._jit import CACHE_DIR
 
     if not CACHE_DIR:
-        advice = "set EDGE_GYM_CACHE_DIR to a folder that can be written; until then every start compiles for 20 s"
+        advice = "set EDGE_GYM_CACHE_DIR to a folder that can be written; until then every start compiles for a minute"
         return Finding("broken", "no folder for the compiled kernel can be written", advice)
     free = shutil.disk_usage(CACHE_DIR).free
     if free < LEAST_FREE_BYTES:
         advice = "free some, or set EDGE_GYM_CACHE_DIR to a folder elsewhere"
         return Finding("broken", f"{free / 1e6:,.0f} MB free where the compiled kernel is kept, {CACHE_DIR}", advice)
     compiled = sum(1 for _ in Path(CACHE_DIR).rglob("*.nbc"))
-    state = f"{compiled} compiled functions" if compiled else "nothing compiled yet, the first run takes 20 s longer"
+    state = (
+        f"{compiled} compiled functions" if compiled else "nothing compiled yet, the first run takes a minute longer"
+    )
     return Finding("ok", f"kernel cache {CACHE_DIR}: {state}")
 
 

@@ -17,10 +17,10 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         EdgeGymInputError: There is none of that name, or a change to it is not acceptable.
     """
-    task = get_task(options.task)
     if options.scenario in suite_names():
         print(suite_text(options.scenario), end="")
         return 0
-    scenario = resolve(options.scenario, task.worlds, **parse_settings(options.set))
+    worlds = None if options.task is None else get_task(options.task).worlds
+    scenario = resolve(options.scenario, worlds, **parse_settings(options.set))
     print(dumps(scenario, options.format), end="")
     return 0

@@ -67,7 +67,10 @@ class ClaimedFolder:
                 folder.mkdir(exist_ok=True)
                 for rest in folder.glob(".*.tmp"):  # a killed run was writing these
                     rest.unlink()
-        except OSError as error:
+        except Exception as error:
+            self.__exit__()
+            if not isinstance(error, OSError):
+                raise
             raise EdgeGymInputError("out", str(self.path), "a folder that can be written", hint=str(error)) from error
         return self
 

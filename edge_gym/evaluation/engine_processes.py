@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing import connection
 from typing import Any, NamedTuple
 
@@ -42,13 +43,12 @@ class Processes:
 
     def start(self, shard: Shard) -> int:
         """See `Engine`."""
-        worker = self._idle.pop() if self._idle else self._begin()
+        self._tickets += 1
+        worker = self._busy[self._tickets] = self._idle.pop() if self._idle else self._begin()
         try:
             worker.pipe.send(shard)
         except OSError:  # it died while it was idle; what we wait for next is its end
             self._kill(worker)
-        self._tickets += 1
-        self._busy[self._tickets] = worker
         return self._tickets
 
     def wait(self, tickets: Sequence[int], timeout_s: float) -> list[tuple[int, Answer | Lost]]:
@@ -72,12 +72,14 @@ class Processes:
             worker.process.join(GRACE_S)
             if worker.process.is_alive():
                 worker.process.kill()
+                worker.process.join()
         self._idle, self._busy = [], {}
 
     def _begin(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs,), daemon=True)
-        process.start()
+        with _deaf():
+            process.start()
         theirs.close()  # so that its end, and nothing else, ends the pipe
         return _Worker(process, ours)
 
@@ -94,6 +96,19 @@ class Processes:
         worker.pipe.close()
         worker.process.kill()
         worker.process.join()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """What is started here does not hear Ctrl-C while it starts; one that comes to us meanwhile comes afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(pipe: Any) -> None:

@@ -6,7 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_gym.errors import printable
+from edge_gym.errors import EdgeGymInputError, printable
+from edge_gym.scenario.io import fingerprint
+from edge_gym.scenario.presets import PRESETS
+from edge_gym.tasks import get_task
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,6 +79,17 @@ def explanation(rows: Sequence[dict[str, Any]]) -> str:
     if any(row["bound"] for row in rows):
         text += ". A bound is no policy, and no policy can be below it"
     return text + "."
+
+
+def warning(task: str, scenario: str, scenario_fingerprint: str) -> str:
+    """What to say of worlds that are called like a preset but are others; "" if they are not."""
+    try:
+        name = f"{get_task(task).worlds}/{scenario}"
+    except EdgeGymInputError:  # a task of a package that is not here
+        return ""
+    if name not in PRESETS or fingerprint(PRESETS[name]()) == scenario_fingerprint:
+        return ""
+    return f"{name} is not the preset of that name: fields were changed, or it is another version's."
 
 
 def leaderboard(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[str], list[list[str]]]]:

@@ -27,8 +27,8 @@ class Results:
     """What an evaluation found.
 
     Attributes:
-        rows: One dict for each scenario, policy and seed, in that order: `KEYS`, then `edge_gym.metrics.METRICS`,
-            then what the policy counted itself.
+        rows: One dict for each scenario, policy and seed, in that order: `KEYS`, then
+            `edge_gym.evaluation.metrics.METRICS`, then what the policy counted itself.
         timing: One dict for each shard of the work: wall-clock figures, which no second run will repeat.
         failures: One dict for each shard that failed: task, scenario, policy, first seed, episodes, attempts, reason.
             A policy of which one failed is not scored in that scenario.

@@ -128,7 +128,7 @@ def plan(
     if not given:
         raise EdgeGymInputError("scenario", given, "at least one scenario")
     scenarios = [resolve_task(task, one, overrides)[1].scenario for one in given]
-    _check_unique("scenario", [one.name for one in scenarios])
+    _check_unique("scenario", [one.name for one in scenarios], "a file says its own name: give it another")
     ways = list(by_site) if isinstance(by_site, Sequence) else [by_site] * len(scenarios)
     if any(way is not None for way in ways):
         check_task(task)
@@ -338,9 +338,9 @@ def _check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _check_unique(field: str, values: Sequence[Any]) -> None:
+def _check_unique(field: str, values: Sequence[Any], hint: str = "") -> None:
     seen: set[Any] = set()
     for value in values:
         if value in seen:
-            raise EdgeGymInputError(field, value, "given once only")
+            raise EdgeGymInputError(field, value, "given once only", hint=hint)
         seen.add(value)

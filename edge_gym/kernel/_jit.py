@@ -5,6 +5,7 @@ kernel on disk. Here the cache folder is named after a hash of every kernel sour
 home still imports: the next candidate folder is taken, or none.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -44,9 +45,9 @@ def _writable_cache_dir(name: str, *folders: Path) -> str:
     for candidate in filter(None, candidates):
         folder = Path(candidate) / name / sources_hash(*folders)
         try:
-            if not folder.exists():
-                folder.mkdir(parents=True)
-                _forget_old(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            os.utime(folder)  # the last used are kept
+            _forget_old(folder)
             with tempfile.TemporaryFile(dir=folder):
                 return str(folder)
         except OSError:
@@ -55,11 +56,12 @@ def _writable_cache_dir(name: str, *folders: Path) -> str:
 
 
 def _forget_old(newest: Path, keep: int = 4) -> None:
-    """Remove the caches of all but the last few versions of the kernel."""
-    others = [path for path in newest.parent.iterdir() if path.is_dir() and path != newest]
-    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in others[keep - 1 :]:
-        shutil.rmtree(path, ignore_errors=True)
+    """Remove the caches of all but the last few versions of the kernel that were used."""
+    with contextlib.suppress(OSError):  # another process is doing the same
+        others = [path for path in newest.parent.iterdir() if path.is_dir() and path != newest]
+        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in others[keep - 1 :]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 _KERNEL = Path(__file__).parent

@@ -1,7 +1,8 @@
-"""The fast path: the world's own router, `d* = argmin Q_d + T_d(k) - c u_d(k) + M_d`. The only copy of this code.
+"""The fast path: the world's own router, `d* = argmin (Q_d + T_d(k) - c u_d(k) + w I_d) h_d + M_d`. The only copy.
 
 Q is the backlog ahead of the request, T the service time by an online performance model of each (node, model), u its
-uncertainty, c the exploration, M the risk gate. The performance model corrects the prior of the work up to the first
+uncertainty, c the exploration, I the delay inflicted on others and w its weight, h how much the node strays at present,
+M the risk gate; network and load times are added. The performance model corrects the prior of the work up to the first
 unit and of the units by one ratio each, fitted to the measured slowdowns by recursive least squares with forgetting
 (Ljung and Soderstrom, Theory and Practice of Recursive Identification, 1983, algorithm 2.4); the eigenvalues of its
 covariance are bounded by the prior's, so that it cannot wind up. What was learnt grows uncertain again as it grows old.

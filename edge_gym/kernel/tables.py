@@ -27,7 +27,7 @@ AGENT_REQUESTS = 1 << 40  # requests for agents are numbered from here on, the o
 SET_SPEED, SET_ALIVE = 1, 2
 # Why a response stuttered, bits: a gap beyond the bound; the user of its node was in the foreground.
 STUTTER_GAP, STUTTER_FOREGROUND = 1, 2
-# What a message is about; order as in `edge_gym.events.STAGES`.
+# What a message is about; order as in `edge_gym.events.activities.STAGES`.
 AHEAD, NOW, OVER, CANCELLED, CHATTER = 0, 1, 2, 3, 4
 # Regimes that may be announced; order of the phrase tables.
 SEMANTIC_NEWS, DRIFT_NEWS, CHURN_NEWS = 0, 1, 2

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from edge_gym.errors import printable
 from edge_gym.evaluation.compare import FEW_EPISODES, FEW_TRAININGS, SAME
 from edge_gym.evaluation.report import figure as number
+from edge_gym.evaluation.report import warning
 from edge_gym.report.regimes import Regime
 
 
@@ -35,8 +36,10 @@ class Finding(NamedTuple):
 def finding(regime: Regime) -> Finding:
     """The card of one regime."""
     best, comparison = regime.best, regime.comparison
+    unlike = warning(regime.task, regime.scenario, regime.fingerprint)
     if best is None:
-        return Finding(regime, "", "", "", "", [], ["Nothing but privileged policies and bounds was played."])
+        nobody = "Nothing but privileged policies and bounds was played."
+        return Finding(regime, "", "", "", "", [], [*filter(None, [unlike]), nobody])
     entry = regime.row[best]["metrics"]["return" if regime.agents else "latency_mean_s"]
     ends = [entry["lo"], entry["hi"]] if not regime.agents else [_minus(entry["hi"]), _minus(entry["lo"])]
     cost = regime.costs[best].mean()
@@ -48,7 +51,7 @@ def finding(regime: Regime) -> Finding:
         interval="" if None in ends else f"[{number(ends[0])}, {number(ends[1])}]",
         ratio=_ratio(regime, best, float(cost)),
         level_with=[pair["policy"] for pair in pairs if pair["verdict"] == SAME],
-        notices=_notices(comparison),
+        notices=[*filter(None, [unlike]), *_notices(comparison)],
     )
 
 

@@ -174,7 +174,7 @@ def roam_24() -> Scenario:
 
 
 def failing_16() -> Scenario:
-    """`commute-16` with users who drift from site to site, on nodes half of which fail for 15 s every minute."""
+    """`commute-16` with users who drift from site to site, on nodes half of which fail for 15 s, a minute apart."""
     return replace(
         commute_16(),
         name="failing-16",

@@ -57,8 +57,12 @@ def scenario_names() -> list[str]:
     return list(PRESETS)
 
 
-def preset(name: str, task: str = "routing") -> Scenario:
+def preset(name: str, task: str | None = "routing") -> Scenario:
     """Returns a named scenario; a short name is looked up inside its task ("stationary" -> "routing/stationary").
+
+    Args:
+        name: Short or in full.
+        task: Where short names are looked up; None: in every task.
 
     Raises:
         EdgeGymInputError: No such preset; names the nearest one.
@@ -69,20 +73,21 @@ def preset(name: str, task: str = "routing") -> Scenario:
         full = _full_name(name, task)
     if full is not None:
         return PRESETS[full]()
-    short = [known.removeprefix(f"{task}/") for known in PRESETS]
+    short = [known.partition("/")[2] if task is None else known.removeprefix(f"{task}/") for known in PRESETS]
     raise EdgeGymInputError("scenario", name, f"one of {', '.join(short)}, or a file", "", advice(name, short))
 
 
-def _full_name(name: str, task: str) -> str | None:
-    return next((full for full in (name, f"{task}/{name}") if full in PRESETS), None)
+def _full_name(name: str, task: str | None) -> str | None:
+    tasks = TASKS if task is None else (task,)
+    return next((full for full in (name, *(f"{one}/{name}" for one in tasks)) if full in PRESETS), None)
 
 
-def resolve(scenario: Scenario | str | Path, task: str = "routing", **overrides: Any) -> Scenario:
+def resolve(scenario: Scenario | str | Path, task: str | None = "routing", **overrides: Any) -> Scenario:
     """Returns the scenario that a caller means.
 
     Args:
         scenario: A scenario, the name of a preset, or the path of a file (with a separator or a known suffix).
-        task: The task it is for.
+        task: The task it is for; None: any.
         **overrides: Flat overrides, see `Scenario.with_overrides`.
 
     Raises:
@@ -98,8 +103,9 @@ def resolve(scenario: Scenario | str | Path, task: str = "routing", **overrides:
         found = preset(scenario, task)
     else:
         raise EdgeGymInputError("scenario", scenario, "a Scenario, the name of a preset or the path of a file")
-    if found.task != task:
-        raise EdgeGymInputError("scenario.task", found.task, f"'{task}'", found.name)
+    if task not in (None, found.task):
+        hint = f"these worlds are for --task {found.task} (task='{found.task}')"
+        raise EdgeGymInputError("scenario.task", found.task, f"'{task}'", found.name, hint)
     return found.with_overrides(**overrides) if overrides else found
 
 

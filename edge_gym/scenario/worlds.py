@@ -134,13 +134,13 @@ def drift() -> Scenario:
 
 
 def churn() -> Scenario:
-    """`stationary` at half load; half of the nodes leave for 15 s in the mean, every minute, and join as strangers."""
+    """`stationary` at half load; half of the nodes leave for 15 s after a minute each time, and join as strangers."""
     come_and_go = Churn(share=0.5, up_mean_s=60.0, down_mean_s=15.0)
     return replace(stationary(), name="churn", arrivals=Arrivals(load=0.5), churn=come_and_go, bias_sigma=0.3)
 
 
 def semantic() -> Scenario:
-    """`stationary` at half load; users of all nodes play or update for 20 s every minute, and most of it is said."""
+    """`stationary` at half load; users of all nodes play or update for 20 s, a minute apart, and most of it is said."""
     users = Semantic(share=1.0, gap_mean_s=60.0, lead_mean_s=4.0, duration_mean_s=20.0)
     return replace(stationary(), name="semantic", arrivals=Arrivals(load=0.5), semantic=users, bias_sigma=0.3)
 

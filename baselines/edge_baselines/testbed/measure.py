@@ -150,6 +150,6 @@ def cells_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
-    known = [v for v in values if not math.isnan(v)]
+    known = [v for v in values if not math.isnan(v)] or [math.nan]
     low, median, high = statistics.quantiles(known, n=4, method="inclusive") if len(known) > 1 else known * 3
     return {"median": median, "low": low, "high": high}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 from edge_agents.algorithms import ALGORITHMS
@@ -344,3 +345,31 @@ def test_signals(number, code, workers, tmp_path):
     assert child.returncode == code and time.monotonic() - began < 10
     assert "--resume" in err and "Traceback" not in err
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["finished"] is False
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds processes under /proc")
+@pytest.mark.parametrize("pause_s", [0.2, 0.4, 0.8])
+def test_ctrl_c_while_workers_start(pause_s, tmp_path):
+    """A terminal sends it to all processes; those that are still importing must not complain."""
+    job = [
+        "bench",
+        "--scenario",
+        "toy2",
+        "--policies",
+        "jsq,random",
+        "--episodes",
+        "100000",
+        "--workers",
+        "2",
+        "--quiet",
+    ]
+    heed = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    child = spawn(*job, "--out", tmp_path / "run", **heed)
+    children = Path(f"/proc/{child.pid}/task/{child.pid}/children")
+    while len(children.read_text().split()) < 2:  # the first one keeps track of resources
+        assert child.poll() is None
+        time.sleep(0.005)
+    time.sleep(pause_s)
+    os.killpg(child.pid, signal.SIGINT)
+    _, err = child.communicate(timeout=100)
+    assert child.returncode == 130 and "Traceback" not in err and "--resume" in err

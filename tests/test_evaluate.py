@@ -379,8 +379,9 @@ def test_resume_of_another_run_is_refused(change, field, tmp_path):
     call = {"policies": "t_first", "seeds": range(3), "out": tmp_path / "run", **SMALL}
     evaluate(**call)
     before = (tmp_path / "run" / "manifest.json").read_bytes()
-    with pytest.raises(EdgeGymInputError, match=f"'{field}' differs"):
+    with pytest.raises(EdgeGymInputError, match=f"'{field}' differs") as refusal:
         evaluate(**{**call, **change}, resume=True)
+    assert ("3 and not 4 of them" in str(refusal.value)) == (field == "seeds")
     assert (tmp_path / "run" / "manifest.json").read_bytes() == before
 
 

@@ -115,7 +115,9 @@ class ClaimedFolder:
         before = before if isinstance(before, dict) else {}
         for name, now in self.identity.items():
             if before.get(name, MISSING) != now:
-                was = show(before.get(name, MISSING))
+                old = before.get(name, MISSING)
+                lists = isinstance(old, list) and isinstance(now, list)
+                was = show(old) + (f", {len(old)} and not {len(now)} of them" if lists else "")
                 hint = f"--resume continues the same configuration only; '{name}' differs"
                 raise EdgeGymInputError(name, now, f"what it was: {was}", str(self.path), hint)
 

@@ -98,7 +98,7 @@ def test_what_is_measured_adds_up(pair, stub):
 def test_sizes_of_the_law(messages, pair):
     source, _ = pair
     agent_at(source, f"size-{messages}", messages=messages)
-    state_bytes = source.ask("export", f"size-{messages}")["state_bytes"]
+    state_bytes = source.ask("export", f"size-{messages}", ticket=1)["state_bytes"]
     assert state_bytes == pytest.approx(STATE_BYTES[messages], rel=0.02)
 
 
@@ -170,28 +170,47 @@ def test_an_endpoint_that_fails_leaves_the_agent_where_it_is(pair, stub):
 def test_an_export_that_comes_after_its_migration_was_called_off_is_refused(pair):
     source, _ = pair
     agent_at(source, "late")
-    source.ask("keep", "late", ticket="t-1")
+    source.ask("keep", "late", ticket=1)
     with pytest.raises(Refused, match="called off"):
-        source.ask("export", "late", ticket="t-1")
-    source.ask("export", "late", ticket="t-2")
+        source.ask("export", "late", ticket=1)
+    source.ask("export", "late", ticket=2)
     assert not source.has("late")
 
 
 def test_an_agent_talks_at_one_place_only(pair):
     source, target = pair
     agent_at(source, "one")
-    source.ask("export", "one")
-    source.ask("transfer", "one", port=target.port, within_s=50)
-    target.ask("load", "one")
+    source.ask("export", "one", ticket=1)
+    source.ask("transfer", "one", port=target.port, within_s=50, ticket=1)
+    target.ask("load", "one", ticket=1)
     for host in (source, target):
         with pytest.raises(Refused, match="the agent is"):
             host.ask("chat", "one", text=ASK)
     with pytest.raises(Refused, match="the agent is held"):
-        target.ask("export", "one")
-    target.ask("drop", "one")
-    source.ask("keep", "one")
+        target.ask("export", "one", ticket=1)
+    target.ask("drop", "one", ticket=1)
+    source.ask("keep", "one", ticket=1)
     with pytest.raises(Refused, match="the agent is running"):
-        source.ask("drop", "one")
+        source.ask("drop", "one", ticket=0)
+
+
+def test_what_comes_late_from_an_older_migration_changes_nothing(pair):
+    """Its messages to the target were under way when it was called off, and the next one has begun."""
+    source, target = pair
+    agent_at(source, "again")
+    source.ask("export", "again", ticket=2)
+    source.ask("transfer", "again", port=target.port, within_s=50, ticket=2)
+    for command in ("load", "drop"):
+        with pytest.raises(Refused, match="another migration"):
+            target.ask(command, "again", ticket=1)
+    target.ask("load", "again", ticket=2)
+    with pytest.raises(Refused, match="a later migration"):
+        source.ask("transfer", "again", port=target.port, within_s=50, ticket=1)
+    for command in ("prefill", "resume", "drop"):
+        with pytest.raises(Refused, match="another migration"):
+            target.ask(command, "again", text=ASK, ticket=1)
+    source.ask("release", "again", ticket=2)
+    assert "again-7" in target.ask("resume", "again", text=ASK, ticket=2)["answer"]
 
 
 def test_a_damaged_state_or_image_is_refused(pair):
@@ -199,12 +218,19 @@ def test_a_damaged_state_or_image_is_refused(pair):
     state = b'{"context": "no list"}'
     for name, payload, cut in (("state", state, len(state)), ("image", b"{}" + b"pixels", 2)):
         with connect(target.port, 5.0) as connection:
-            head = {"token": TOKEN, "command": "receive", "agent": name, "state_bytes": cut, "sha256": "0" * 64}
+            head = {
+                "token": TOKEN,
+                "command": "receive",
+                "agent": name,
+                "state_bytes": cut,
+                "sha256": "0" * 64,
+                "ticket": 1,
+            }
             connection.send(head, payload)
             assert connection.receive_header()[0]["ok"]
         with pytest.raises(Refused, match="no state|damaged"):
-            target.ask("load", name)
-        target.ask("drop", name)
+            target.ask("load", name, ticket=1)
+        target.ask("drop", name, ticket=1)
 
 
 def test_a_bad_token_is_refused(pair):

@@ -4,6 +4,9 @@ An agent is on a host in one of four ways, and talks in the first only:
 
     running --export--> moving --release--> (gone)        at the source; `keep` brings it back to running
     parcel --load--> held --resume--> running             at the target; `drop` removes what is not running
+
+A request may come late, when whoever sent it has long given up. So each migration has a ticket, which grows with time:
+the target works on a parcel only for the migration that brought it, and takes none of an older one in its place.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ class Resident:
         raw: Its state as exported or received, and the image that came with it.
         image: The image on disk, where there is one; without a name, so that it goes with the process.
         called_off: Tickets of migrations that must not begin any more.
+        ticket: Of the migration that brought it here.
         lock: Held by whoever works with the agent.
     """
 
@@ -47,7 +51,8 @@ class Resident:
     raw: tuple[memoryview, ...] = ()
     sha256: str = ""
     image: IO[bytes] | None = None
-    called_off: tuple[str, ...] = ()
+    called_off: tuple[int, ...] = ()
+    ticket: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def forget(self) -> None:
@@ -119,7 +124,7 @@ class Host:
     def export(self, request: Header, payload: bytearray) -> tuple[Header, bytes]:
         """Step 1, at the source: the agent falls silent and its state is written down."""
         with self._held(request, RUNNING) as resident:
-            if request.get("ticket") in resident.called_off:
+            if _ticket(request) in resident.called_off:
                 raise Refused("this migration has been called off")
             began = time.perf_counter()
             resident.raw = (memoryview(resident.agent.to_bytes()),)
@@ -132,7 +137,7 @@ class Host:
         with self._held(request, MOVING) as resident:
             parts = (*resident.raw, self.image) if request.get("full") else resident.raw
             head = {"command": "receive", "token": request["token"], "agent": request["agent"]}
-            head |= {"state_bytes": len(parts[0]), "sha256": self.image_sha256}
+            head |= {"state_bytes": len(parts[0]), "sha256": self.image_sha256, "ticket": _ticket(request)}
             began = time.perf_counter()
             try:
                 with connect(_number(request, "port", 65535), seconds) as connection:
@@ -147,12 +152,13 @@ class Host:
         cut = _number(request, "state_bytes", len(payload))
         whole = memoryview(payload)
         parts = (whole[:cut], whole[cut:]) if cut < len(payload) else (whole,)
-        self._settle(_name(request), Resident(PARCEL, raw=parts, sha256=str(request.get("sha256"))), (PARCEL, HELD))
+        parcel = Resident(PARCEL, raw=parts, sha256=str(request.get("sha256")), ticket=_ticket(request))
+        self._settle(_name(request), parcel, (PARCEL, HELD))
         return {}, b""
 
     def load(self, request: Header, payload: bytearray) -> tuple[Header, bytes]:
         """Step 3, at the target: the agent is made from its state; an image is checked and written to disk."""
-        with self._held(request, PARCEL) as resident:
+        with self._brought(request, PARCEL) as resident:
             began = time.perf_counter()
             if len(resident.raw) > 1:
                 if not hmac.compare_digest(hashlib.sha256(resident.raw[1]).hexdigest(), resident.sha256):
@@ -170,7 +176,7 @@ class Host:
 
     def prefill(self, request: Header, payload: bytearray) -> tuple[Header, bytes]:
         """Step 4, at the target: the endpoint reads the whole context once; the agent does not talk yet."""
-        with self._held(request, HELD) as resident:
+        with self._brought(request, HELD) as resident:
             began = time.perf_counter()
             try:
                 tokens = resident.agent.prefill(self.settings.deadline_s)
@@ -187,7 +193,7 @@ class Host:
 
     def resume(self, request: Header, payload: bytearray) -> tuple[Header, bytes]:
         """Step 6, at the target: the agent runs, and answers `text`; it runs also if the endpoint then fails."""
-        with self._held(request, HELD, RUNNING) as resident:
+        with self._brought(request, HELD, RUNNING) as resident:
             began = time.perf_counter()
             resident.status = RUNNING
             answer = self._talk(resident, request)
@@ -196,13 +202,13 @@ class Host:
     def keep(self, request: Header, payload: bytearray) -> tuple[Header, bytes]:
         """The migration of that ticket is off, also if its `export` comes only now: the agent runs here again."""
         with self._held(request, MOVING, RUNNING) as resident:
-            resident.called_off = (*resident.called_off[-9:], str(request.get("ticket")))
+            resident.called_off = (*resident.called_off[-9:], _ticket(request))
             resident.status, resident.raw = RUNNING, ()
             return {}, b""
 
     def drop(self, request: Header, payload: bytearray) -> tuple[Header, bytes]:
         """Forget a parcel or an agent that is held; one that runs is refused."""
-        with self._held(request, PARCEL, HELD) as resident:
+        with self._brought(request, PARCEL, HELD) as resident:
             self._remove(_name(request), resident)
             return {}, b""
 
@@ -226,16 +232,25 @@ class Host:
             raise Refused("there is no such agent here")
         return _Held(resident, statuses)
 
+    def _brought(self, request: Header, *statuses: str) -> _Held:
+        found = self._held(request, *statuses)
+        if found.resident.ticket != _ticket(request):
+            raise Refused("another migration brought the agent here")
+        return found
+
     def _settle(self, name: str, newcomer: Resident, instead_of: tuple[str, ...]) -> None:
         with self.books:
             before = self.residents.get(name)
             if before is not None and before.status not in instead_of:
                 raise Refused(f"an agent of that name is {before.status} here")
+            if before is not None and before.ticket > newcomer.ticket:
+                raise Refused("a later migration has brought the agent here")
             self.residents[name] = newcomer
 
     def _remove(self, name: str, resident: Resident) -> None:
         with self.books:
-            del self.residents[name]
+            if self.residents.get(name) is resident:
+                del self.residents[name]
         resident.status = "gone"
         resident.forget()
 
@@ -270,6 +285,10 @@ class _Held:
 
 def _name(request: Header) -> str:
     return str(request.get("agent", ""))[:100]
+
+
+def _ticket(request: Header) -> int:
+    return _number(request, "ticket", 2**63)
 
 
 def _number(request: Header, field_name: str, most: int) -> int:

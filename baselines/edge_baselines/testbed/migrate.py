@@ -14,7 +14,6 @@ the source answers: the source has been silent since `export`, and only a `keep`
 from __future__ import annotations
 
 import contextlib
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,15 +95,15 @@ def migrate(
         MigrationFailed: With the step and where the agent runs now.
     """
     done: dict[str, Header] = {}
-    ticket = secrets.token_hex(8)
+    ticket = time.monotonic_ns()  # the later, the larger: requests of a migration that was called off may come late
 
     def step(name: str, host: HostProcess, **fields: Any) -> None:
         before_step(name)
-        done[name] = host.ask(name, agent, within_s + GRACE_S, **fields)
+        done[name] = host.ask(name, agent, within_s + GRACE_S, ticket=ticket, **fields)
 
     began = time.perf_counter()
     try:
-        step("export", source, ticket=ticket)
+        step("export", source)
         step("transfer", source, port=target.port, full=mode == "full", within_s=within_s)
         step("load", target)
         step("prefill", target)
@@ -137,7 +136,7 @@ def migrate(
     )
 
 
-def _call_off(agent: str, source: HostProcess, target: HostProcess, ticket: str) -> str:
+def _call_off(agent: str, source: HostProcess, target: HostProcess, ticket: int) -> str:
     """The source goes on with the agent, the target forgets it; returns where it runs."""
     try:
         source.ask("keep", agent, ticket=ticket)
@@ -145,5 +144,5 @@ def _call_off(agent: str, source: HostProcess, target: HostProcess, ticket: str)
     except (FrameError, Refused):
         runs_at = ""
     with contextlib.suppress(FrameError, Refused):  # what a target may still hold never runs without `resume`
-        target.ask("drop", agent, GRACE_S)
+        target.ask("drop", agent, GRACE_S, ticket=ticket)
     return runs_at

@@ -116,8 +116,9 @@ class ClaimedFolder:
         for name, now in self.identity.items():
             if before.get(name, MISSING) != now:
                 old = before.get(name, MISSING)
-                lists = isinstance(old, list) and isinstance(now, list)
-                was = show(old) + (f", {len(old)} and not {len(now)} of them" if lists else "")
+                was = show(old)
+                if isinstance(old, list) and isinstance(now, list) and len(old) != len(now):
+                    was += f", {len(old)} and not {len(now)} of them"
                 hint = f"--resume continues the same configuration only; '{name}' differs"
                 raise EdgeGymInputError(name, now, f"what it was: {was}", str(self.path), hint)
 

@@ -85,9 +85,9 @@ def warning(task: str, scenario: str, scenario_fingerprint: str) -> str:
     """What to say of worlds that are called like a preset but are others; "" if they are not."""
     try:
         name = f"{get_task(task).worlds}/{scenario}"
-    except EdgeGymInputError:  # a task of a package that is not here
-        return ""
-    if name not in PRESETS or fingerprint(PRESETS[name]()) == scenario_fingerprint:
+        if name not in PRESETS or fingerprint(PRESETS[name]()) == scenario_fingerprint:
+            return ""
+    except EdgeGymInputError:  # of a package, or in a file, that is not here
         return ""
     return f"{name} is not the preset of that name: fields were changed, or it is another version's."
 

@@ -1,5 +1,6 @@
 """The command line: what a newcomer types, right and wrong. No traceback, and nothing written by mistake."""
 
+import errno
 import json
 import os
 import signal
@@ -243,6 +244,15 @@ def test_show_can_be_edited_and_used(form, capsys, tmp_path):
 def test_doctor(capsys):
     code, out, _ = run(capsys, "doctor")
     assert code == 0 and "decisions/s" in out and "All is well" in out
+
+
+def test_a_full_disk_that_names_no_file(capsys, monkeypatch):
+    def full(options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("edge_gym.cli.bench.run", full)
+    code, _, err = run(capsys, "bench")
+    assert code == 1 and "No space left on device: where results go, or where compiled code is kept" in err
 
 
 def test_every_policy_is_described(capsys):

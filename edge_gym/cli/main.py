@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -60,7 +61,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     except (EdgeGymError, OSError) as error:
         if debug:
             raise
-        return _fail(str(error), next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
+        return _fail(_said(error), next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
 
 
 class _Terminated(BaseException):
@@ -77,6 +78,12 @@ def _stopped(arguments: list[str]) -> str:
     if keeps and any(word == "--out" or word.startswith("--out=") for word in arguments):
         return "stopped; what was finished is kept, go on with --resume"
     return "stopped"
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        return f"{error}: where results go, or where compiled code is kept; edge-gym doctor says how much room is there"
+    return str(error)
 
 
 def _fail(message: str, code: int) -> int:

@@ -1,5 +1,6 @@
 """What a light or installed edge_gym cannot show is skipped: tests that need an extra, or that read the sources."""
 
+import os
 import re
 import shutil
 from importlib.util import find_spec
@@ -11,6 +12,9 @@ from hypothesis import settings
 # The same cases every time, on a machine as busy as it likes.
 settings.register_profile("edge_gym", derandomize=True, deadline=None, database=None)
 settings.load_profile("edge_gym")
+# Nor does it matter what whoever runs them has set for language models.
+for name in [name for name in os.environ if name.startswith("EDGE_GYM_LLM_")]:
+    del os.environ[name]
 
 SOURCES = (Path(__file__).resolve().parent.parent / "edge_gym").is_dir()
 OF_EXTRAS = "torch|stable_baselines3|sb3_contrib|tensorboard|onnx|openai|httpx2|pydantic|agentscope|matplotlib|PIL"

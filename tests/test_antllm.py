@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import json
-import os
 
 import numpy as np
 import pytest
@@ -429,13 +428,7 @@ def run(capsys, *arguments):
     return code, *capsys.readouterr()
 
 
-@pytest.fixture
-def no_settings(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("EDGE_GYM_LLM_")]:
-        monkeypatch.delenv(name)
-
-
-def test_record_then_replay_is_the_same_to_the_byte(capsys, tmp_path, monkeypatch, no_settings):
+def test_record_then_replay_is_the_same_to_the_byte(capsys, tmp_path, monkeypatch):
     files = ["--transcript", tmp_path / "asked", "--allow-unpriced"]
     with StubServer(polish()) as server:
         monkeypatch.setenv("EDGE_GYM_LLM_BASE_URL", server.base_url)
@@ -451,7 +444,7 @@ def test_record_then_replay_is_the_same_to_the_byte(capsys, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(("task", "words"), [("placement", "<rtt>"), ("migration", "Why you are asked")])
-def test_prompt_of_the_command_line(capsys, task, words, no_settings):
+def test_prompt_of_the_command_line(capsys, task, words):
     code, out, err = run(capsys, "prompt", "--task", task, "--turn", "2")
     assert (code, err) == (0, "") and words in out and "propose_moves" in out and "Best cost rate" in out
     code, _, err = run(capsys, "prompt", "--task", "jont")

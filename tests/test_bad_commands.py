@@ -256,9 +256,7 @@ def test_BAD_50_BAD_62_variables_of_the_environment(variables, words, place, cap
     assert words in err and KEY not in err, err
 
 
-def test_BAD_62_a_flag_is_named_where_a_flag_was_wrong(place, capsys, monkeypatch):
-    for name in [name for name in os.environ if name.startswith("EDGE_GYM_LLM_")]:
-        monkeypatch.delenv(name)
+def test_BAD_62_a_flag_is_named_where_a_flag_was_wrong(place, capsys):
     asks = ["--scenario", "semantic", "--policies", "e3_llm", "--llm", "replay"]
     for more, words in (
         (["--transcript", "t", "--llm-calls", "x"], "--llm-calls = 'x': must be an integer"),

@@ -34,12 +34,6 @@ def run(capsys, *arguments):
     return code, *capsys.readouterr()
 
 
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("EDGE_GYM_LLM_")]:
-        monkeypatch.delenv(name)
-
-
 @pytest.fixture
 def server(monkeypatch):
     with StubServer(stand_in()) as stub:
